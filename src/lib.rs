@@ -1,1 +1,40 @@
+//! Refundry: one exact ledger of what may still be given back, and the gateway around it.
+//!
+//! The parts, in reading order; `ARCHITECTURE.md` says who may know whom.
 
+mod access;
+mod app;
+mod cli;
+mod clock;
+mod dialects;
+mod gateways;
+mod http;
+mod ledger;
+mod store;
+mod workers;
+
+pub use cli::run;
+
+/// The parts as the tests see them. Not for use elsewhere: it changes without notice.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::app::*;
+    pub mod access {
+        pub use crate::access::*;
+    }
+    pub mod clock {
+        pub use crate::clock::*;
+    }
+    pub mod gateways {
+        pub use crate::gateways::*;
+    }
+    pub mod ledger {
+        pub use crate::ledger::*;
+    }
+    pub mod store {
+        pub use crate::store::*;
+    }
+    pub mod workers {
+        pub use crate::workers::*;
+    }
+}

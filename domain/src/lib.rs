@@ -1,8 +1,22 @@
 //! The rules of money, pure: no input or output, no clock, no floating point, no serialisation.
 //!
 //! A [`Book`](book::Book) is what is known of one order; [`decide`](decide::decide) says what a
-//! command changes in it, or why it may not.
+//! [`Command`](command::Command) changes in it, or why it may not. In reading order:
 
+pub mod allocate;
+pub mod book;
+pub mod changes;
+pub mod command;
+pub mod decide;
+pub mod event;
+pub mod ids;
+pub mod merchant;
 pub mod money;
+pub mod order;
+pub mod outcome;
+pub mod policy;
+pub mod refund;
+pub mod refusal;
+pub mod returns;
 pub mod split;
 pub mod text;

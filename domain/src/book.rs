@@ -1,0 +1,81 @@
+//! What is known of one order: the facts every decision about its money is taken from.
+
+use crate::changes::Work;
+use crate::ids::TransactionId;
+use crate::money::{Minor, Money};
+use crate::order::{Line, Order, Payment};
+use crate::refund::{Refund, Weight};
+use crate::returns::Return;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Book {
+    pub order: Order,
+    /// In order of position.
+    pub lines: Vec<Line>,
+    /// In order of number.
+    pub payments: Vec<Payment>,
+    pub returns: Vec<Return>,
+    /// The refund that the command is about, or that it made.
+    pub refund: Option<Refund>,
+    /// The refund transaction that the command is about.
+    pub subject: Option<TransactionId>,
+    /// The work that it still has.
+    pub work: Option<Work>,
+}
+
+impl Book {
+    /// What of the order may still be given back, over all its payments.
+    pub fn left(&self) -> Minor {
+        sum(self.payments.iter().map(Payment::left))
+    }
+
+    pub fn money(&self, amount: Minor) -> Money {
+        Money::new(amount, self.order.currency)
+    }
+
+    pub fn payment(&self, id: TransactionId) -> Option<usize> {
+        self.payments.iter().position(|payment| payment.id == id)
+    }
+
+    /// Moves an amount of one payment from one weight to another, and keeps the order's balances
+    /// the sums over its payments. The only place where a balance changes.
+    ///
+    /// # Panics
+    /// When the amount is not there: the caller has decided on another book than this.
+    pub fn shift(&mut self, payment: usize, amount: Minor, from: Weight, to: Weight) {
+        let row = &mut self.payments[payment];
+        let less = |balance: Minor| balance.minus(amount).expect("the amount is in its balance");
+        let more = |balance: Minor| balance.plus(amount).expect("balances are bounded");
+        match from {
+            Weight::Held => row.held = less(row.held),
+            Weight::Paid => row.refunded = less(row.refunded),
+            Weight::Free => {}
+        }
+        match to {
+            Weight::Held => row.held = more(row.held),
+            Weight::Paid => row.refunded = more(row.refunded),
+            Weight::Free => {}
+        }
+        self.block(payment);
+    }
+
+    /// Keeps back what a dispute asks for, as far as it is still here, and adds the order up again.
+    pub fn block(&mut self, payment: usize) {
+        let row = &mut self.payments[payment];
+        let here = row.captured.saturating_minus(row.held).saturating_minus(row.refunded);
+        row.blocked = row.disputed.min(here);
+        self.add_up();
+    }
+
+    pub fn add_up(&mut self) {
+        self.order.captured = sum(self.payments.iter().map(|row| row.captured));
+        self.order.held = sum(self.payments.iter().map(|row| row.held));
+        self.order.refunded = sum(self.payments.iter().map(|row| row.refunded));
+        self.order.blocked = sum(self.payments.iter().map(|row| row.blocked));
+    }
+}
+
+/// The sum of amounts that are together at most [`Minor::MAX`]; registration sees to that.
+pub fn sum(amounts: impl Iterator<Item = Minor>) -> Minor {
+    amounts.fold(Minor::ZERO, |total, amount| total.plus(amount).unwrap_or(Minor::MAX))
+}

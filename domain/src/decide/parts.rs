@@ -1,0 +1,216 @@
+//! How much is asked for, and of which lines.
+
+use super::checks;
+use crate::book::{Book, sum};
+use crate::command::{Ask, ItemAsk, ItemShare, LineRef, Stated, What};
+use crate::money::{Minor, Percent};
+use crate::order::{Line, LineKind};
+use crate::refund::{AskedBy, Part};
+use crate::refusal::Refusal;
+use crate::split::split;
+
+/// The most items of one refund.
+const MOST_ITEMS: usize = 2_000;
+
+/// What an [`Ask`] comes to.
+pub struct Resolved {
+    pub amount: Minor,
+    pub parts: Vec<Part>,
+    pub asked_by: AskedBy,
+    /// Where the amount was stated, for the message when it is too much.
+    pub field: &'static str,
+}
+
+pub fn resolve(book: &Book, ask: &Ask) -> Result<Resolved, Refusal> {
+    match (&ask.what, ask.kind) {
+        (What::Amount(stated), None) => {
+            let amount = checks::stated(|| "amount".to_owned(), stated, book.order.currency)?;
+            Ok(Resolved { amount, parts: Vec::new(), asked_by: AskedBy::Amount, field: "amount" })
+        }
+        (What::Amount(stated), Some(kind)) => amount_of_kind(book, stated, kind),
+        (What::Percent(percent), None) => Ok(Resolved {
+            amount: not_nothing(percent.of(book.order.captured), "percent")?,
+            parts: Vec::new(),
+            asked_by: AskedBy::Percent(percent.to_string()),
+            field: "percent",
+        }),
+        (What::Percent(percent), Some(kind)) => percent_of_kind(book, *percent, kind),
+        (What::Items(items), None) => by_items(book, items),
+        (What::Items(_), Some(_)) => Err(Refusal::Contradiction {
+            field: "kind".to_owned(),
+            rule: "Items name their lines, so a kind cannot be given with them",
+        }),
+    }
+}
+
+fn amount_of_kind(book: &Book, stated: &Stated, kind: LineKind) -> Result<Resolved, Refusal> {
+    let amount = checks::stated(|| "amount".to_owned(), stated, book.order.currency)?;
+    let parts = over_kind(book, amount, kind, "amount")?;
+    Ok(Resolved { amount, parts, asked_by: AskedBy::Amount, field: "amount" })
+}
+
+fn percent_of_kind(book: &Book, percent: Percent, kind: LineKind) -> Result<Resolved, Refusal> {
+    let lines = book.lines.iter().filter(|line| line.kind == kind);
+    let whole = sum(lines.map(|line| line.amount));
+    let amount = percent.of(whole);
+    let parts = over_kind(book, amount, kind, "percent")?;
+    Ok(Resolved {
+        amount: not_nothing(amount, "percent")?,
+        parts,
+        asked_by: AskedBy::Percent(percent.to_string()),
+        field: "percent",
+    })
+}
+
+/// Divides an amount over the lines of a kind by what is left of each.
+fn over_kind(
+    book: &Book,
+    amount: Minor,
+    kind: LineKind,
+    field: &str,
+) -> Result<Vec<Part>, Refusal> {
+    let lines: Vec<&Line> = book.lines.iter().filter(|line| line.kind == kind).collect();
+    let Some(first) = lines.first() else {
+        return Err(Refusal::NoLineOfKind { field: "kind".to_owned(), kind: kind.name() });
+    };
+    let left: Vec<Minor> = lines.iter().map(|line| line.left()).collect();
+    let all = sum(left.iter().copied());
+    if amount > all {
+        return Err(Refusal::MoreThanLineHas {
+            field: field.to_owned(),
+            line: first.position,
+            asked: book.money(amount),
+            left: book.money(all),
+        });
+    }
+    let shares = lines.iter().zip(split(amount, &left));
+    Ok(shares
+        .filter(|(_, share)| !share.is_zero())
+        .map(|(line, share)| part(line.position, 0, share))
+        .collect())
+}
+
+fn by_items(book: &Book, items: &[ItemAsk]) -> Result<Resolved, Refusal> {
+    if items.is_empty() {
+        return Err(Refusal::Missing { field: "items".to_owned(), what: "At least one item" });
+    }
+    if items.len() > MOST_ITEMS {
+        return Err(Refusal::TooMany { field: "items".to_owned(), most: MOST_ITEMS });
+    }
+    // A line may be named twice; the second item sees what the first has taken.
+    let mut lines = book.lines.clone();
+    let mut parts = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let at = find_line(&lines, &item.line, index)?;
+        let part = of_line(book, &lines[at], &item.share, index)?;
+        take(&mut lines[at], &part);
+        parts.push(part);
+    }
+    let amount = not_nothing(sum(parts.iter().map(|part| part.amount)), "items")?;
+    Ok(Resolved { amount, parts, asked_by: AskedBy::Items, field: "items" })
+}
+
+fn find_line(lines: &[Line], wanted: &LineRef, index: usize) -> Result<usize, Refusal> {
+    let field = |name: &str| format!("items/{index}/{name}");
+    match wanted {
+        LineRef::Position(position) => {
+            lines.iter().position(|line| line.position == *position).ok_or_else(|| {
+                Refusal::UnknownLine { field: field("line"), line: position.to_string() }
+            })
+        }
+        LineRef::Sku(sku) => {
+            let mut found =
+                lines.iter().enumerate().filter(|(_, line)| line.sku.as_ref() == Some(sku));
+            match (found.next(), found.next()) {
+                (Some((at, _)), None) => Ok(at),
+                (None, _) => {
+                    Err(Refusal::UnknownLine { field: field("sku"), line: format!("{sku:?}") })
+                }
+                (Some(_), Some(_)) => {
+                    Err(Refusal::AmbiguousLine { field: field("sku"), sku: sku.clone() })
+                }
+            }
+        }
+    }
+}
+
+fn of_line(book: &Book, line: &Line, share: &ItemShare, index: usize) -> Result<Part, Refusal> {
+    let field = |name: &str| format!("items/{index}/{name}");
+    let by_amount = |amount: Minor, name: &str| {
+        if amount > line.left() {
+            return Err(Refusal::MoreThanLineHas {
+                field: field(name),
+                line: line.position,
+                asked: book.money(amount),
+                left: book.money(line.left()),
+            });
+        }
+        Ok(part(line.position, 0, amount))
+    };
+    match share {
+        ItemShare::Rest => Ok(part(line.position, line.quantity_left(), line.left())),
+        ItemShare::Quantity(0) => {
+            let rule = "A refund of units needs at least one";
+            Err(Refusal::OutOfRange { field: field("quantity"), rule })
+        }
+        ItemShare::Quantity(units) if *units > line.quantity_left() => {
+            Err(Refusal::MoreUnitsThanLeft {
+                field: field("quantity"),
+                line: line.position,
+                asked: *units,
+                left: line.quantity_left(),
+            })
+        }
+        ItemShare::Quantity(units) => Ok(part(line.position, *units, line.share_of_units(*units))),
+        ItemShare::Amount(figure) => {
+            by_amount(checks::amount(|| field("amount"), *figure, book.order.currency)?, "amount")
+        }
+        ItemShare::Percent(percent) => by_amount(percent.of(line.amount), "percent"),
+    }
+}
+
+fn part(line: u32, quantity: u32, amount: Minor) -> Part {
+    Part { line, quantity, amount, released: Minor::ZERO, released_quantity: 0 }
+}
+
+fn not_nothing(amount: Minor, field: &str) -> Result<Minor, Refusal> {
+    if amount.is_zero() {
+        return Err(Refusal::NothingToGiveBack { field: field.to_owned() });
+    }
+    Ok(amount)
+}
+
+/// Takes a part's amount and units of its line; the caller has seen that they are left.
+pub fn take(line: &mut Line, part: &Part) {
+    adjust(line, part.taken(), part.taken_quantity(), part.quantity > 0, true);
+}
+
+/// Gives units and an amount of a part back to its line.
+pub fn give_back(line: &mut Line, part: &mut Part, amount: Minor, units: u32) {
+    adjust(line, amount, units, part.quantity > 0, false);
+    part.released = part.released.plus(amount).unwrap_or(part.amount).min(part.amount);
+    part.released_quantity = part.released_quantity.saturating_add(units).min(part.quantity);
+}
+
+fn adjust(line: &mut Line, amount: Minor, units: u32, by_units: bool, take: bool) {
+    let change = |balance: Minor| {
+        let after = if take { balance.plus(amount) } else { balance.minus(amount) };
+        after.expect("a line gives back what was taken, and no more than its amount is taken")
+    };
+    line.taken = change(line.taken);
+    if by_units {
+        line.taken_by_quantity = change(line.taken_by_quantity);
+    }
+    line.taken_quantity = if take {
+        line.taken_quantity.saturating_add(units)
+    } else {
+        line.taken_quantity.saturating_sub(units)
+    };
+}
+
+/// Takes of its line again what a part had given back.
+pub fn retake(line: &mut Line, part: &mut Part) {
+    adjust(line, part.released, part.released_quantity, part.quantity > 0, true);
+    part.released = Minor::ZERO;
+    part.released_quantity = 0;
+}

@@ -1,0 +1,107 @@
+//! A merchant, its settings and the keys to its books.
+
+use crate::ids::{KeyId, MerchantId, Timestamp};
+use crate::policy::Approval;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merchant {
+    pub id: MerchantId,
+    pub name: String,
+    pub settings: Settings,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub approval: Approval,
+    /// How long a customer has to give bank details, in milliseconds.
+    pub information_expiry_ms: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { approval: Approval::Never, information_expiry_ms: 30 * 24 * 60 * 60 * 1000 }
+    }
+}
+
+/// What a key allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    Read,
+    /// Register, request, cancel, retry, report.
+    Write,
+    /// Confirm what the policy wants approved.
+    Approve,
+    /// Keys, settings, merchants.
+    Admin,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 4] = [Scope::Read, Scope::Write, Scope::Approve, Scope::Admin];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Write => "write",
+            Scope::Approve => "approve",
+            Scope::Admin => "admin",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|scope| scope.name() == name)
+    }
+}
+
+/// An API key; the secret itself is never kept, only its SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    pub id: KeyId,
+    pub merchant: MerchantId,
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    pub hash: [u8; 32],
+    /// Requests a second that it may make in the long run, and at once.
+    pub rate_per_second: u32,
+    pub created_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A change to a merchant or its keys. Recorded as an event of the merchant, by whoever made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Administration {
+    CreateMerchant {
+        name: String,
+    },
+    ChangeMerchant {
+        name: Option<String>,
+        settings: Option<Settings>,
+    },
+    CreateKey {
+        name: String,
+        scopes: Vec<Scope>,
+        hash: [u8; 32],
+        rate_per_second: u32,
+    },
+    /// Gives the key that the operator set in the environment its secret; makes it when it is new.
+    SetAdminKey {
+        hash: [u8; 32],
+    },
+    RevokeKey {
+        key: KeyId,
+    },
+}
+
+impl Administration {
+    /// The type of the event that it makes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Administration::CreateMerchant { .. } => "merchant.created",
+            Administration::ChangeMerchant { .. } => "merchant.updated",
+            Administration::CreateKey { .. } => "key.created",
+            Administration::SetAdminKey { .. } => "key.set",
+            Administration::RevokeKey { .. } => "key.revoked",
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! A refund's life: its states, its transactions, and which moves are legal.
+
+use crate::ids::{OrderId, RefundId, ReturnId, Timestamp, TransactionId};
+use crate::money::{Currency, Minor};
+use crate::order::{LineKind, Metadata};
+use crate::outcome::Failure;
+
+/// Where a refund stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// Proposed; its amount is held and can still be changed.
+    Unconfirmed,
+    /// The payout waits for the customer's bank details.
+    RequiresInformation,
+    /// Decided, not yet handed over.
+    Pending,
+    /// A provider has it, or somebody outside was told.
+    Processing,
+    /// The outcome cannot be learnt by itself; a person must say. Keeps its amount.
+    NeedsAttention,
+    /// Paid.
+    Succeeded,
+    /// A definite no; the amount is free again. Can be retried.
+    Failed,
+    /// Called off before it was handed over.
+    Canceled,
+    /// Paid, and taken back by the provider later.
+    Reversed,
+}
+
+impl State {
+    pub const ALL: [State; 9] = [
+        State::Unconfirmed,
+        State::RequiresInformation,
+        State::Pending,
+        State::Processing,
+        State::NeedsAttention,
+        State::Succeeded,
+        State::Failed,
+        State::Canceled,
+        State::Reversed,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Unconfirmed => "unconfirmed",
+            State::RequiresInformation => "requires_information",
+            State::Pending => "pending",
+            State::Processing => "processing",
+            State::NeedsAttention => "needs_attention",
+            State::Succeeded => "succeeded",
+            State::Failed => "failed",
+            State::Canceled => "canceled",
+            State::Reversed => "reversed",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<State> {
+        State::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether a refund may go from here to `next`. Straight to `Processing`, and from there to
+    /// `Canceled`, go those that are paid outside: somebody is told at once, and may call it off.
+    pub fn may_become(self, next: State) -> bool {
+        use State::*;
+        match self {
+            Unconfirmed => matches!(next, Pending | RequiresInformation | Processing | Canceled),
+            RequiresInformation => matches!(next, Pending | Canceled | Failed),
+            Pending => matches!(next, Processing | Canceled),
+            Processing => matches!(next, Succeeded | Failed | NeedsAttention | Canceled),
+            NeedsAttention => matches!(next, Succeeded | Failed),
+            Succeeded => matches!(next, Reversed),
+            Failed => matches!(next, Pending | Processing),
+            Canceled | Reversed => false,
+        }
+    }
+
+    /// Whether nothing more will happen to it by itself.
+    pub fn is_final(self) -> bool {
+        use State::*;
+        match self {
+            Succeeded | Failed | Canceled | Reversed => true,
+            Unconfirmed | RequiresInformation | Pending | Processing | NeedsAttention => false,
+        }
+    }
+}
+
+/// Where one refund transaction stands. As [`State`], and `Requested`: an outside platform was
+/// told and has not yet acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TransactionState {
+    Unconfirmed,
+    RequiresInformation,
+    Pending,
+    Requested,
+    Processing,
+    NeedsAttention,
+    Succeeded,
+    Failed,
+    Canceled,
+    Reversed,
+}
+
+/// What a transaction's state does to its payment's balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Its amount is reserved.
+    Held,
+    /// Its amount was given back.
+    Paid,
+    /// Its amount is free.
+    Free,
+}
+
+impl TransactionState {
+    pub const ALL: [TransactionState; 10] = [
+        TransactionState::Unconfirmed,
+        TransactionState::RequiresInformation,
+        TransactionState::Pending,
+        TransactionState::Requested,
+        TransactionState::Processing,
+        TransactionState::NeedsAttention,
+        TransactionState::Succeeded,
+        TransactionState::Failed,
+        TransactionState::Canceled,
+        TransactionState::Reversed,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            TransactionState::Unconfirmed => "unconfirmed",
+            TransactionState::RequiresInformation => "requires_information",
+            TransactionState::Pending => "pending",
+            TransactionState::Requested => "requested",
+            TransactionState::Processing => "processing",
+            TransactionState::NeedsAttention => "needs_attention",
+            TransactionState::Succeeded => "succeeded",
+            TransactionState::Failed => "failed",
+            TransactionState::Canceled => "canceled",
+            TransactionState::Reversed => "reversed",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<TransactionState> {
+        TransactionState::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    pub fn weight(self) -> Weight {
+        match self {
+            TransactionState::Unconfirmed
+            | TransactionState::RequiresInformation
+            | TransactionState::Pending
+            | TransactionState::Requested
+            | TransactionState::Processing
+            | TransactionState::NeedsAttention => Weight::Held,
+            TransactionState::Succeeded => Weight::Paid,
+            TransactionState::Failed | TransactionState::Canceled | TransactionState::Reversed => {
+                Weight::Free
+            }
+        }
+    }
+}
+
+/// How a refund is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Execution {
+    /// Through the gateway of the payment it gives back.
+    Automatic,
+    /// An outside platform is told and reports back.
+    Notify,
+    /// Paid outside by a person, recorded here.
+    Manual,
+}
+
+impl Execution {
+    pub const ALL: [Execution; 3] = [Execution::Automatic, Execution::Notify, Execution::Manual];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Execution::Automatic => "automatic",
+            Execution::Notify => "notify",
+            Execution::Manual => "manual",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Execution> {
+        Execution::ALL.into_iter().find(|execution| execution.name() == name)
+    }
+}
+
+/// Where the money goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Destination {
+    OriginalPayment,
+    StoreCredit,
+    GiftCard,
+    CustomerBalance,
+    BankTransfer,
+    Cash,
+    Other,
+}
+
+impl Destination {
+    pub const ALL: [Destination; 7] = [
+        Destination::OriginalPayment,
+        Destination::StoreCredit,
+        Destination::GiftCard,
+        Destination::CustomerBalance,
+        Destination::BankTransfer,
+        Destination::Cash,
+        Destination::Other,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Destination::OriginalPayment => "original_payment",
+            Destination::StoreCredit => "store_credit",
+            Destination::GiftCard => "gift_card",
+            Destination::CustomerBalance => "customer_balance",
+            Destination::BankTransfer => "bank_transfer",
+            Destination::Cash => "cash",
+            Destination::Other => "other",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Destination> {
+        Destination::ALL.into_iter().find(|to| to.name() == name)
+    }
+}
+
+/// What a refund takes of one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub line: u32,
+    /// The units it was asked for by; 0 when it was asked for by amount.
+    pub quantity: u32,
+    pub amount: Minor,
+    /// What of it is free again, because the refund failed, was canceled or reversed.
+    pub released: Minor,
+    pub released_quantity: u32,
+}
+
+impl Part {
+    /// What it still takes of its line.
+    pub fn taken(&self) -> Minor {
+        self.amount.saturating_minus(self.released)
+    }
+
+    pub fn taken_quantity(&self) -> u32 {
+        self.quantity.saturating_sub(self.released_quantity)
+    }
+}
+
+/// How the amount was asked for; the answer echoes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    Amount,
+    /// Of the order, or of the lines of the refund's kind; as decimal text.
+    Percent(String),
+    Items,
+}
+
+/// The decision to give an amount of one order back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    pub id: RefundId,
+    pub order: OrderId,
+    pub return_id: Option<ReturnId>,
+    pub state: State,
+    pub execution: Execution,
+    pub to: Destination,
+    pub currency: Currency,
+    pub amount: Minor,
+    /// How much of it was paid and not reversed.
+    pub refunded: Minor,
+    pub asked_by: AskedBy,
+    /// The kind of line it is for, when it was asked for by kind.
+    pub kind: Option<LineKind>,
+    /// The payment that the caller named to draw on.
+    pub payment: Option<TransactionId>,
+    pub reason: Option<String>,
+    pub note: Option<String>,
+    pub failure: Option<Failure>,
+    pub parts: Vec<Part>,
+    /// In order of creation; a retry adds new ones and leaves the failed ones as they are.
+    pub transactions: Vec<RefundTransaction>,
+    /// The customer's bank details, sealed; see the service's `access::seal`.
+    pub information: Option<Vec<u8>>,
+    pub metadata: Metadata,
+    pub requested_by: String,
+    pub confirmed_by: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// When it last became succeeded, failed, canceled or reversed.
+    pub settled_at: Option<Timestamp>,
+}
+
+/// One attempt to give a part of one payment back, under its own provider key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefundTransaction {
+    pub id: TransactionId,
+    pub refund: RefundId,
+    /// The payment that it gives back.
+    pub payment: TransactionId,
+    pub execution: Execution,
+    pub provider: String,
+    pub method: String,
+    pub amount: Minor,
+    pub state: TransactionState,
+    /// The provider's idempotency key: made and stored before the first send, the same in every
+    /// send and look-up of this attempt, never used for another.
+    pub key: String,
+    /// How often it was handed to the provider. Above 0, its outcome is looked up before it is
+    /// sent again.
+    pub sends: u32,
+    pub provider_reference: Option<String>,
+    pub failure: Option<Failure>,
+    /// A retry replaced it by a new one, so the refund's state no longer depends on it.
+    pub superseded: bool,
+    /// What the provider said last, in its own words.
+    pub message: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub settled_at: Option<Timestamp>,
+}

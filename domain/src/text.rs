@@ -1,0 +1,125 @@
+//! What may stand in a text that somebody sends and we keep.
+
+/// Why a text is refused, in the order in which it is looked at. Never carries the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextProblem {
+    #[error("the text is longer than {most} characters")]
+    TooLong { most: usize },
+    #[error("the text has a control character")]
+    Control,
+    #[error("the text has what looks like a full card number")]
+    CardNumber,
+}
+
+/// Refuses a text of one line that is too long (in Unicode scalar values), has a control character
+/// (those of Unicode's class Cc: U+0000 to U+001F, U+007F to U+009F), or has a full card number.
+///
+/// A card number is 13 to 19 ASCII digits, the first from 2 to 6, with a right check digit (Luhn),
+/// in one run or in groups that single spaces or dashes part, wherever in the text it begins or
+/// ends with a run of digits. A longer run of digits is not searched for one inside.
+///
+/// It is a net against accidents, not against intent: digits of other scripts, other separators,
+/// or a number in two fields pass. And it catches what is no card, one in ten of all numbers of the
+/// right length and first digit:
+///
+/// - an order reference made of the time (`20260727143000`, 14 digits) or counted with 13 digits or
+///   more, an EAN from 2 to 6, an IBAN or two telephone numbers written in groups;
+/// - every IMEI from 35, since these have the same check digit.
+///
+/// The time in milli- or microseconds begins with 1 (until 2033) and passes. Refusing some innocent
+/// references is the price of never keeping a card number; a letter or a dot among the digits
+/// gets them through.
+pub fn check(text: &str, most_chars: usize) -> Result<(), TextProblem> {
+    check_allowing(text, most_chars, |_| false)
+}
+
+/// As [`check`], but line feeds and tabs are allowed: for notes and addresses.
+pub fn check_multiline(text: &str, most_chars: usize) -> Result<(), TextProblem> {
+    check_allowing(text, most_chars, |byte| matches!(byte, b'\n' | b'\t'))
+}
+
+fn check_allowing(
+    text: &str,
+    most_chars: usize,
+    allowed: impl Fn(u8) -> bool,
+) -> Result<(), TextProblem> {
+    // A text has at least a quarter as many characters as bytes, and no more than bytes.
+    let bytes = text.as_bytes();
+    let too_long = bytes.len() > most_chars
+        && (bytes.len().div_ceil(4) > most_chars || text.chars().count() > most_chars);
+    if too_long {
+        return Err(TextProblem::TooLong { most: most_chars });
+    }
+
+    let mut control = false;
+    let mut ascii = true;
+    let mut digits: usize = 0;
+    for byte in bytes {
+        control |= byte.is_ascii_control() && !allowed(*byte);
+        ascii &= byte.is_ascii();
+        digits += usize::from(byte.is_ascii_digit());
+    }
+    // The pass over the bytes has seen all control characters but U+0080 to U+009F.
+    if control || (!ascii && text.chars().any(|c| !c.is_ascii() && c.is_control())) {
+        return Err(TextProblem::Control);
+    }
+    if digits >= CARD_LEAST && has_card_number(bytes) {
+        return Err(TextProblem::CardNumber);
+    }
+    Ok(())
+}
+
+const CARD_LEAST: usize = 13;
+const CARD_MOST: usize = 19;
+
+fn has_card_number(text: &[u8]) -> bool {
+    let begins_run = |at: usize| at == 0 || !text[at - 1].is_ascii_digit();
+    (0..text.len())
+        .filter(|at| matches!(text[*at], b'2'..=b'6') && begins_run(*at))
+        .any(|at| begins_card_number(&text[at..]))
+}
+
+/// Whether a card number begins here, where a run of digits does.
+fn begins_card_number(text: &[u8]) -> bool {
+    // Luhn doubles every second digit from the right, and where the right is comes out last: so one
+    // sum with the first digit doubled, for an even count of digits, and one with the second.
+    let mut sums = [0_u32; 2];
+    let mut count = 0;
+    let mut rest = text;
+    while let [byte, after @ ..] = rest {
+        let next_is_digit = after.first().is_some_and(u8::is_ascii_digit);
+        if byte.is_ascii_digit() {
+            let digit = u32::from(*byte - b'0');
+            let doubled = if digit < 5 { 2 * digit } else { 2 * digit - 9 };
+            sums[count % 2] += doubled;
+            sums[(count + 1) % 2] += digit;
+            count += 1;
+            if count > CARD_MOST {
+                return false;
+            }
+            if !next_is_digit && count >= CARD_LEAST && sums[count % 2].is_multiple_of(10) {
+                return true;
+            }
+        } else if !(matches!(byte, b' ' | b'-') && next_is_digit) {
+            return false;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// What an error may show of a text that was refused: its start, on one line, without a card
+/// number. Short whatever the text, since error messages are logged and kept.
+pub(crate) fn excerpt(text: &str) -> String {
+    const MOST: usize = 40;
+    // Far enough that a card number which the cut would run through is still seen whole.
+    let start = text.as_bytes().get(..256).unwrap_or(text.as_bytes());
+    if has_card_number(start) {
+        return "(withheld)".to_owned();
+    }
+    let mut shown: String = text.chars().take(MOST).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown.replace(char::is_control, "\u{FFFD}")
+}

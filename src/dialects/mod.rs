@@ -1,0 +1,3 @@
+//! The APIs that are spoken, one folder each.
+
+pub mod native;

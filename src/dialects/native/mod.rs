@@ -1,0 +1,1 @@
+//! Refundry's own API, `/v1`.

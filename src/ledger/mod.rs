@@ -1,0 +1,200 @@
+//! The verbs that everything else calls: a thin layer over `domain` (the rules) and `store` (the
+//! rows). The only caller of [`Store::commit`].
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use refundry_domain::book::Book;
+use refundry_domain::changes::{Queue, Work};
+use refundry_domain::command::{Command, Target};
+use refundry_domain::ids::{MerchantId, Timestamp};
+use refundry_domain::merchant::{Administration, Settings};
+use refundry_domain::policy::{Abilities, Policy};
+use refundry_domain::refusal::Refusal;
+use tokio::sync::{mpsc, watch};
+
+use crate::access::Caller;
+use crate::clock::Clock;
+use crate::store::{Administered, Answer, Claim, Intent, Settlement, Store, StoreError};
+
+/// How long a merchant's settings are believed before they are read again, so that a change made
+/// through another replica takes effect.
+const SETTINGS_TTL_MS: i64 = 5_000;
+
+/// Work that a commit has just made, told to the workers so that they need not look for it.
+pub type Hint = (MerchantId, Work);
+
+pub struct Ledger {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    providers: BTreeMap<String, Abilities>,
+    policies: RwLock<HashMap<MerchantId, (Timestamp, Arc<Policy>)>>,
+    /// Idempotency keys of requests that are being carried out by this process.
+    running: Mutex<HashSet<(MerchantId, String)>>,
+    hints: mpsc::UnboundedSender<Hint>,
+    /// Changes with every commit that may have made events.
+    commits: watch::Sender<u64>,
+}
+
+/// Why a command was neither carried out nor refused by a rule.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fault {
+    /// A request with the same idempotency key is still being carried out.
+    #[error("a request with the same idempotency key is still being carried out")]
+    InProgress,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of a command.
+#[derive(Debug)]
+pub enum Answered {
+    /// Carried out, or decided only, when it was a dry run. With a claim, the kept answer.
+    Done {
+        book: Box<Book>,
+        answer: Option<Answer>,
+    },
+    Refused {
+        refusal: Refusal,
+        answer: Option<Answer>,
+    },
+    Replayed(Answer),
+    KeyReused,
+}
+
+impl Ledger {
+    /// A ledger over a store, and where it tells the work that its commits make.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        providers: BTreeMap<String, Abilities>,
+    ) -> (Arc<Ledger>, mpsc::UnboundedReceiver<Hint>) {
+        let (hints, told) = mpsc::unbounded_channel();
+        let ledger = Ledger {
+            store,
+            clock,
+            providers,
+            policies: RwLock::default(),
+            running: Mutex::default(),
+            hints,
+            commits: watch::Sender::new(0),
+        };
+        (Arc::new(ledger), told)
+    }
+
+    /// The rows, for questions. Everything that changes them goes through the verbs.
+    pub fn books(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Ticks with every commit, for those who follow the events.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    /// Carries a command out on behalf of a caller; whether the caller may is checked before.
+    /// With `dry_run`, says what would become of it and writes nothing.
+    pub async fn carry_out(
+        &self,
+        caller: &Caller,
+        target: Target,
+        command: Command,
+        claim: Option<Claim>,
+        dry_run: bool,
+    ) -> Result<Answered, Fault> {
+        let _running = self.enter(caller.merchant, claim.as_ref())?;
+        let intent = Intent {
+            merchant: caller.merchant,
+            by: caller.by.clone(),
+            at: self.clock.now(),
+            target,
+            command: Arc::new(command),
+            policy: self.policy(caller.merchant).await?,
+            claim,
+            dry_run,
+        };
+        let settled = self.store.commit(intent).await?;
+        Ok(self.tell(caller.merchant, settled, dry_run))
+    }
+
+    fn tell(&self, merchant: MerchantId, settled: Settlement, dry_run: bool) -> Answered {
+        match settled {
+            Settlement::Done { book, answer, work } => {
+                if !dry_run {
+                    for work in work.into_iter().filter(|work| work.queue == Queue::Pay) {
+                        // Without workers nobody listens; the row in the store waits for one.
+                        let _ = self.hints.send((merchant, work));
+                    }
+                    self.commits.send_modify(|count| *count += 1);
+                }
+                Answered::Done { book, answer }
+            }
+            Settlement::Refused { refusal, answer } => Answered::Refused { refusal, answer },
+            Settlement::Replayed(answer) => Answered::Replayed(answer),
+            Settlement::KeyReused => Answered::KeyReused,
+        }
+    }
+
+    fn enter(
+        &self,
+        merchant: MerchantId,
+        claim: Option<&Claim>,
+    ) -> Result<Option<Running<'_>>, Fault> {
+        let Some(claim) = claim else { return Ok(None) };
+        let name = (merchant, claim.key.clone());
+        if self.running.lock().insert(name.clone()) {
+            Ok(Some(Running { ledger: self, name }))
+        } else {
+            Err(Fault::InProgress)
+        }
+    }
+
+    /// What the merchant has settled, and what the connected providers can do.
+    pub async fn policy(&self, merchant: MerchantId) -> Result<Arc<Policy>, StoreError> {
+        let now = self.clock.now();
+        if let Some((read_at, policy)) = self.policies.read().get(&merchant)
+            && now.0 - read_at.0 < SETTINGS_TTL_MS
+        {
+            return Ok(policy.clone());
+        }
+        let row = self.store.merchant(merchant).await?;
+        let settings = row.map_or_else(Settings::default, |merchant| merchant.settings);
+        let policy = Arc::new(Policy {
+            approval: settings.approval,
+            providers: self.providers.clone(),
+            information_expiry_ms: settings.information_expiry_ms,
+        });
+        self.policies.write().insert(merchant, (now, policy.clone()));
+        Ok(policy)
+    }
+
+    /// Creates or changes a merchant or a key.
+    pub async fn administer(
+        &self,
+        caller: &Caller,
+        change: Administration,
+    ) -> Result<Administered, Fault> {
+        let now = self.clock.now();
+        let done = self.store.administer(caller.merchant, caller.by.clone(), now, change).await?;
+        self.policies.write().remove(&caller.merchant);
+        self.commits.send_modify(|count| *count += 1);
+        Ok(done)
+    }
+}
+
+/// Holds an idempotency key while its request is carried out.
+struct Running<'a> {
+    ledger: &'a Ledger,
+    name: (MerchantId, String),
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.ledger.running.lock().remove(&self.name);
+    }
+}

@@ -1,0 +1,1 @@
+//! What the books looked like when they were last seen, kept outside the database.

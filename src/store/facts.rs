@@ -1,0 +1,1 @@
+//! Facts as they are kept in events.
