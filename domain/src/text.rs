@@ -123,3 +123,127 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
     shown.replace(char::is_control, "\u{FFFD}")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_card_number_is_found_however_it_is_written() {
+        let cards = [
+            "4111111111111111",
+            "4111 1111 1111 1111",
+            "4111-1111-1111-1111",
+            "3782 822463 10005",
+            "6304 0000 0000 0000 000",
+            "4222222222222",
+            "card:5555555555554444.",
+            "é5105105105105100é",
+            "12 4111 1111 1111 1111 12",
+            "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+            "2223003122003222 and more",
+            "first 1234567890123, then 6011111111111117",
+        ];
+        for text in cards {
+            assert_eq!(check(text, 100), Err(TextProblem::CardNumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_card_number_passes() {
+        let texts = [
+            "",
+            "Damaged on arrival",
+            "4111111111111112",
+            "4111  1111  1111  1111",
+            "4111 - 1111 - 1111 - 1111",
+            "4111.1111.1111.1111",
+            "04111111111111111",
+            "41111111111111110",
+            "411111111111",
+            "1700000000000",
+            "1753625000123456",
+            "00000000000000000000",
+            "9999999999999995",
+            "４１１１１１１１１１１１１１１１",
+            "4111 1111 1111 111 x 1",
+        ];
+        for text in texts {
+            assert_eq!(check(text, 100), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn length_is_counted_in_characters_and_control_characters_are_refused() {
+        assert_eq!(check("zażółć", 6), Ok(()));
+        assert_eq!(check("zażółć", 5), Err(TextProblem::TooLong { most: 5 }));
+        assert_eq!(check("👍", 1), Ok(()));
+        assert_eq!(check("👍a", 1), Err(TextProblem::TooLong { most: 1 }));
+        assert_eq!(check("", 0), Ok(()));
+        for text in ["\0", "a\nb", "a\tb", "\u{1b}[31m", "\u{7f}", "é\u{85}", "\r\n"] {
+            assert_eq!(check(text, 9), Err(TextProblem::Control), "{text:?}");
+        }
+        assert_eq!(check_multiline("Main St 1\n\tFlat 2", 20), Ok(()));
+        assert_eq!(check_multiline("é\r\n", 20), Err(TextProblem::Control));
+        assert_eq!(check_multiline("4111 1111\n1111 1111", 20), Ok(()));
+    }
+
+    #[test]
+    fn an_excerpt_is_short_on_one_line_and_without_card_numbers() {
+        assert_eq!(excerpt("a\r\n\u{9b}b"), "a\u{FFFD}\u{FFFD}\u{FFFD}b");
+        assert_eq!(excerpt(&"é".repeat(1_000_000)), format!("{}…", "é".repeat(40)));
+        assert_eq!(excerpt("4111111111111111"), "(withheld)");
+        // The cut at forty characters would run through the number.
+        assert_eq!(excerpt(&format!("{} 4111111111111111", "x".repeat(25))), "(withheld)");
+    }
+
+    /// A card number anywhere in the text, looked for in all its pieces.
+    fn model_has_card(text: &str) -> bool {
+        let chars: Vec<char> = text.chars().collect();
+        let digit = |at: usize| chars.get(at).is_some_and(char::is_ascii_digit);
+        let begins = (0..chars.len()).filter(|at| digit(*at) && (*at == 0 || !digit(at - 1)));
+        let ends = |from: usize| (from..chars.len()).filter(|at| digit(*at) && !digit(at + 1));
+        begins.flat_map(|from| ends(from).map(move |to| (from, to))).any(|(from, to)| {
+            let piece: String = chars[from..=to].iter().collect();
+            let digits: Vec<u32> = piece.chars().filter_map(|c| c.to_digit(10)).collect();
+            let grouped = piece
+                .split([' ', '-'])
+                .all(|group| !group.is_empty() && group.chars().all(|c| c.is_ascii_digit()));
+            let luhn: u32 = (0..digits.len())
+                .map(|back| digits[digits.len() - 1 - back] * (1 + u32::from(back % 2 == 1)))
+                .map(|product| product / 10 + product % 10)
+                .sum();
+            grouped
+                && (13..=19).contains(&digits.len())
+                && (2..=6).contains(&digits[0])
+                && luhn.is_multiple_of(10)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 10_000, failure_persistence: None, ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn card_numbers_are_found_where_the_model_finds_them(
+            text in "([x.é１7 -]|12 |42-){0,2}([2-6]([0-9]{1,9}[ -]{0,2}){2,4}|[2-6][0-9 -]{12,22}).{0,2}"
+        ) {
+            prop_assert_eq!(has_card_number(text.as_bytes()), model_has_card(&text));
+        }
+
+        #[test]
+        fn any_text_is_answered(text in any::<String>(), most in 0_usize..64) {
+            let expected = if text.chars().count() > most {
+                Err(TextProblem::TooLong { most })
+            } else if text.chars().any(char::is_control) {
+                Err(TextProblem::Control)
+            } else {
+                Ok(())
+            };
+            prop_assert_eq!(check(&text, most), expected);
+        }
+    }
+}
