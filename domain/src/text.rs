@@ -14,21 +14,16 @@ pub enum TextProblem {
 /// Refuses a text of one line that is too long (in Unicode scalar values), has a control character
 /// (those of Unicode's class Cc: U+0000 to U+001F, U+007F to U+009F), or has a full card number.
 ///
-/// A card number is 13 to 19 ASCII digits, the first from 2 to 6, with a right check digit (Luhn),
-/// in one run or in groups that single spaces or dashes part, wherever in the text it begins or
-/// ends with a run of digits. A longer run of digits is not searched for one inside.
+/// A card number is 13 to 19 ASCII digits that begin as issuers' numbers of that length do
+/// (ISO/IEC 7812), with a right check digit (Luhn), in one run or in groups that single spaces or
+/// dashes part, wherever in the text it begins or ends with a run of digits. A longer run of digits
+/// is not searched for one inside.
 ///
 /// It is a net against accidents, not against intent: digits of other scripts, other separators,
 /// or a number in two fields pass. And it catches what is no card, one in ten of all numbers of the
-/// right length and first digit:
-///
-/// - an order reference made of the time (`20260727143000`, 14 digits) or counted with 13 digits or
-///   more, an EAN from 2 to 6, an IBAN or two telephone numbers written in groups;
-/// - every IMEI from 35, since these have the same check digit.
-///
-/// The time in milli- or microseconds begins with 1 (until 2033) and passes. Refusing some innocent
-/// references is the price of never keeping a card number; a letter or a dot among the digits
-/// gets them through.
+/// right length and beginning, such as an order reference counted with 16 digits from 4. A letter
+/// or a dot among the digits gets those through. Times, as `20260727143000` or in milliseconds,
+/// begin as no card does.
 pub fn check(text: &str, most_chars: usize) -> Result<(), TextProblem> {
     check_allowing(text, most_chars, |_| false)
 }
@@ -85,6 +80,7 @@ fn begins_card_number(text: &[u8]) -> bool {
     // sum with the first digit doubled, for an even count of digits, and one with the second.
     let mut sums = [0_u32; 2];
     let mut count = 0;
+    let mut prefix = 0;
     let mut rest = text;
     while let [byte, after @ ..] = rest {
         let next_is_digit = after.first().is_some_and(u8::is_ascii_digit);
@@ -97,7 +93,12 @@ fn begins_card_number(text: &[u8]) -> bool {
             if count > CARD_MOST {
                 return false;
             }
-            if !next_is_digit && count >= CARD_LEAST && sums[count % 2].is_multiple_of(10) {
+            prefix = if count <= 4 { prefix * 10 + digit } else { prefix };
+            if !next_is_digit
+                && count >= CARD_LEAST
+                && sums[count % 2].is_multiple_of(10)
+                && issued(prefix, count)
+            {
                 return true;
             }
         } else if !(matches!(byte, b' ' | b'-') && next_is_digit) {
@@ -106,6 +107,16 @@ fn begins_card_number(text: &[u8]) -> bool {
         rest = after;
     }
     false
+}
+
+/// Whether issuers number cards of so many digits with these first four.
+fn issued(prefix: u32, count: usize) -> bool {
+    match count {
+        13 => matches!(prefix, 4000..=6999),
+        14 => matches!(prefix, 3000..=3099 | 3600..=3699 | 3800..=3999 | 5000..=6999),
+        15 => matches!(prefix, 3400..=3499 | 3700..=3799 | 5000..=6999),
+        _ => matches!(prefix, 2200..=2205 | 2221..=2720 | 3000..=6999),
+    }
 }
 
 /// What an error may show of a text that was refused: its start, on one line, without a card
@@ -165,6 +176,8 @@ mod tests {
             "411111111111",
             "1700000000000",
             "1753625000123456",
+            "20260727143000",
+            "20260727143009",
             "00000000000000000000",
             "9999999999999995",
             "４１１１１１１１１１１１１１１１",
@@ -217,9 +230,25 @@ mod tests {
                 .sum();
             grouped
                 && (13..=19).contains(&digits.len())
-                && (2..=6).contains(&digits[0])
+                && begins_as_a_card(&digits)
                 && luhn.is_multiple_of(10)
         })
+    }
+
+    /// The issuers' ranges, spelled out by their first digits.
+    fn begins_as_a_card(digits: &[u32]) -> bool {
+        let text: String = digits.iter().map(u32::to_string).collect();
+        let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| text.starts_with(prefix));
+        match digits.len() {
+            13 => starts(&["4", "5", "6"]),
+            14 => starts(&["30", "36", "38", "39", "5", "6"]),
+            15 => starts(&["34", "37", "5", "6"]),
+            _ => {
+                let series_two = ("2221"..="2720").contains(&&text[..4]);
+                let mir = ("2200"..="2205").contains(&&text[..4]);
+                series_two || mir || starts(&["3", "4", "5", "6"])
+            }
+        }
     }
 
     proptest! {

@@ -237,6 +237,8 @@ fn numbers_are_equal_when_their_values_are() {
         equal += i32::from(same);
     });
     assert!(equal > 1_000, "only {equal} were equal");
+    let ones = |zeros: usize| Exact::parse(&format!("1{}1", "0".repeat(zeros))).unwrap();
+    assert!((1..=28).all(|zeros| ones(zeros) != ones(zeros - 1)));
 }
 
 #[test]
