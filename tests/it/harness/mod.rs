@@ -1,1 +1,2 @@
+pub mod population;
 pub mod store;
