@@ -1,1 +1,5 @@
+//! One binary for everything that is tested in process.
 
+mod gateways;
+mod harness;
+mod workers;
