@@ -2,4 +2,6 @@
 
 mod gateways;
 mod harness;
+mod store;
+mod tidy;
 mod workers;

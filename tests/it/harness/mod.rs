@@ -2,3 +2,4 @@
 
 pub mod liar;
 pub mod payouts;
+pub mod store;
