@@ -25,6 +25,12 @@ pub mod testing {
     pub mod clock {
         pub use crate::clock::*;
     }
+    pub mod dialects {
+        pub use crate::dialects::*;
+    }
+    pub mod http {
+        pub use crate::http::*;
+    }
     pub mod gateways {
         pub use crate::gateways::*;
     }
