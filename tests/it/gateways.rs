@@ -59,8 +59,11 @@ async fn every_gateway_keeps_the_contract() {
             assert_eq!(gateway.ask(&first).await, Finding::Missing, "{name}");
         }
         let paid = gateway.pay(&first).await;
-        assert!(matches!(&paid, Outcome::Done { amount: Some(amount), .. }
-            if amount.get() == 1_000), "{name}: {paid:?}");
+        assert!(
+            matches!(&paid, Outcome::Done { amount: Some(amount), .. }
+            if amount.get() == 1_000),
+            "{name}: {paid:?}"
+        );
         if gateway.deduplicates() {
             assert_eq!(gateway.pay(&first).await, paid, "{name} says the same again");
         }
@@ -108,7 +111,9 @@ async fn the_sandbox_remembers_across_a_restart() {
 
 #[tokio::test]
 async fn ordinary_payments_are_paid_back() {
-    for reference in ["ch_1", "1001", "", "sandbox_succeed", "sandbox_succeed:order 9", "SANDBOX_decline"] {
+    for reference in
+        ["ch_1", "1001", "", "sandbox_succeed", "sandbox_succeed:order 9", "SANDBOX_decline"]
+    {
         let at = SandboxPayouts::open().await;
         let refund = at.refund(reference).await;
         assert_eq!(at.at.state(refund).await, State::Succeeded, "{reference}");

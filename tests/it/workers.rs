@@ -353,9 +353,16 @@ async fn half_a_refund_fails_and_the_retry_pays_only_that_half() {
     let failed = at.read(refund).await;
     assert_eq!(failed.state, State::Failed);
     assert_eq!(failed.failure.as_ref().unwrap().code, FailureCode::InsufficientFunds);
-    assert_eq!(failed.refunded, failed.transactions.iter().filter(|row| {
-        row.state == TransactionState::Succeeded
-    }).map(|row| row.amount).next().unwrap());
+    assert_eq!(
+        failed.refunded,
+        failed
+            .transactions
+            .iter()
+            .filter(|row| { row.state == TransactionState::Succeeded })
+            .map(|row| row.amount)
+            .next()
+            .unwrap()
+    );
     at.retry(refund).await.unwrap();
     at.pay.tick().await;
     let paid = at.read(refund).await;
@@ -418,13 +425,14 @@ async fn books_behind_their_anchor_send_nothing_until_they_are_accepted() {
     at.pay.tick().await;
     assert_eq!(liar.payouts(), 1);
     let home = at.home();
-    let at = at.restarted_after(|| {
-        for tail in ["refundry.db-wal", "refundry.db-shm"] {
-            let _ = std::fs::remove_file(home.join(tail));
-        }
-        std::fs::copy(&copy, &database).unwrap();
-    })
-    .await;
+    let at = at
+        .restarted_after(|| {
+            for tail in ["refundry.db-wal", "refundry.db-shm"] {
+                let _ = std::fs::remove_file(home.join(tail));
+            }
+            std::fs::copy(&copy, &database).unwrap();
+        })
+        .await;
     assert!(matches!(at.store.standing(), Standing::Behind(_)));
     assert_eq!(at.state(early).await, State::Pending);
     assert_eq!(at.pay.tick().await, 0);

@@ -52,7 +52,7 @@ pub fn money(text: &str) -> Stated {
 }
 
 pub fn open_store(directory: &Path) -> Arc<dyn Store> {
-    Arc::new(SqliteStore::open(directory).unwrap())
+    SqliteStore::open(directory).unwrap()
 }
 
 impl Payouts {
