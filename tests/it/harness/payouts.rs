@@ -303,7 +303,4 @@ impl SandboxPayouts {
         (totals.calls, totals.asks)
     }
 
-    pub fn now(&self) -> Timestamp {
-        self.at.clock.now()
-    }
 }
