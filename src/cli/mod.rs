@@ -1,9 +1,11 @@
 //! The command line: one file a command, one line a command here.
 
 mod completions;
+pub mod import;
 mod keys;
 mod openapi;
 pub mod output;
+pub mod progress;
 mod sandbox;
 mod serve;
 mod verify;
@@ -29,6 +31,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Keys(keys::Args),
+    Import(import::Args),
     Verify(verify::Args),
     Sandbox(sandbox::Args),
     Openapi(openapi::Args),
@@ -39,6 +42,7 @@ const EXAMPLES: &str = "\
 Examples:
   refundry serve                        serve on 127.0.0.1:8080, the books in ./data
   refundry keys create --name shop      make an API key
+  refundry import online-retail FILE    replay a shop's year through the ledger
   refundry verify                       prove that the books add up and were not altered
 
 Exit codes: 0 done; 1 a check found something; 2 it could not be done, stderr says why.";
@@ -48,6 +52,7 @@ impl Command {
         match self {
             Command::Serve(args) => serve::run(args),
             Command::Keys(args) => keys::run(args),
+            Command::Import(args) => import::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Sandbox(args) => sandbox::run(&args),
             Command::Openapi(args) => openapi::run(&args),
@@ -101,8 +106,6 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
         .map_err(|error| Failure::new(format!("the runtime cannot start: {error}")))?;
     runtime.block_on(work)
 }
-
-pub mod import;
 
 /// Runs the command line and says with which code to exit.
 pub fn run() -> ExitCode {

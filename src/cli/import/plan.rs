@@ -142,8 +142,7 @@ impl Plan {
             sku: row.sku.clone(),
             units,
         });
-        let mut orders: Vec<usize> =
-            known.orders_with(&row.customer, &row.sku).to_vec();
+        let mut orders: Vec<usize> = known.orders_with(&row.customer, &row.sku).to_vec();
         orders.retain(|order| self.orders[*order].at <= row.at);
         orders.sort_by(|a, b| newest_first(&self.orders[*a], &self.orders[*b]));
         let mut left = units;
@@ -180,9 +179,7 @@ fn wanted(row: &Row) -> Wanted {
             Wanted::Nothing("cancellation_without_customer")
         }
         (RowKind::Cancellation, Worth::NoPrice) => Wanted::Nothing("cancellation_other"),
-        (RowKind::Cancellation, _) if row.quantity >= 0 => {
-            Wanted::Nothing("cancellation_other")
-        }
+        (RowKind::Cancellation, _) if row.quantity >= 0 => Wanted::Nothing("cancellation_other"),
         (RowKind::Cancellation, Worth::Pence(_) | Worth::UnderAPenny) => Wanted::Refund,
     }
 }

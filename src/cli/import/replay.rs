@@ -87,7 +87,10 @@ struct Replay<'a> {
 
 /// What the ledger answered to one step.
 enum Receipt {
-    Order { captured: Minor, lines: u64 },
+    Order {
+        captured: Minor,
+        lines: u64,
+    },
     Refund(RefundId),
     /// A refund that a rule refused: somebody else has refunded the order since.
     RefundRefused,
@@ -230,8 +233,7 @@ impl Replay<'_> {
         };
         let mut page = Page { after: None, before: None, limit: 100, oldest_first: true };
         loop {
-            let filter =
-                RefundFilter { order: Some(book.order.id), ..RefundFilter::default() };
+            let filter = RefundFilter { order: Some(book.order.id), ..RefundFilter::default() };
             let slice = self.ledger.books().refunds(merchant, filter, page).await?;
             let ours = |made: &&Refund| made.metadata.get("row") == Some(&row.to_string());
             if let Some(made) = slice.rows.iter().find(ours) {

@@ -10,8 +10,7 @@ use serde::Serialize;
 use super::plan::{Plan, PlannedRefund};
 
 /// The credit that the data's licence asks for.
-pub const CREDIT: &str =
-    "Data: UCI Online Retail, D. Chen, 2015, CC BY 4.0, doi 10.24432/C5BW33";
+pub const CREDIT: &str = "Data: UCI Online Retail, D. Chen, 2015, CC BY 4.0, doi 10.24432/C5BW33";
 
 /// Amounts in pence. The fields stand in the order in which `--json` shows them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

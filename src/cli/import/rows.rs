@@ -145,9 +145,8 @@ fn row(number: u32, record: &csv::StringRecord, texts: &mut Texts) -> Result<Row
     if u32::try_from(quantity.unsigned_abs()).is_err() {
         return Err(wrong(3, "more units than a line can have"));
     }
-    let at: DateTime = record[4]
-        .parse()
-        .map_err(|_| wrong(4, "not a time such as 2010-12-01T08:26:00"))?;
+    let at: DateTime =
+        record[4].parse().map_err(|_| wrong(4, "not a time such as 2010-12-01T08:26:00"))?;
     let at = at
         .to_zoned(jiff::tz::TimeZone::UTC)
         .map_err(|_| wrong(4, "not a time that can be kept"))?
@@ -189,17 +188,15 @@ impl Price {
         const NO_NUMBER: &str = "not a price such as 2.55";
         let (sign, unsigned) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
         let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
-        let all_digits = |part: &str| {
-            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
+        let all_digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !all_digits(whole) || !all_digits(fraction) {
             return Err(NO_NUMBER);
         }
         if fraction.len() > MOST_DECIMALS {
             return Err("more exact than nine decimals");
         }
-        let digits: i64 =
-            format!("{whole}{fraction}").parse().map_err(|_| "too large a price")?;
+        let digits: i64 = format!("{whole}{fraction}").parse().map_err(|_| "too large a price")?;
         let decimals = u32::try_from(fraction.len()).map_err(|_| NO_NUMBER)?;
         Ok(Price { digits: sign * digits, decimals })
     }
