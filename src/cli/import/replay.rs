@@ -165,30 +165,22 @@ impl Replay<'_> {
             fingerprint: fingerprint_of_order(order),
             render: render_order,
         };
-        let what = || format!("invoice {}", order.invoice);
-        match self.ask(Target::NewOrder, command, claim, &what).await? {
-            Asked::Done(book) => Ok(order_receipt(&book)),
-            Asked::Replayed(answer) => self.order_again(order, &answer).await,
-            Asked::Refused(reason) => Err(refused(order, reason)),
+        match self.ask(Target::NewOrder, command, claim).await? {
+            Answered::Done { book, .. } => Ok(order_receipt(&book)),
+            Answered::Refused { refusal, .. } => Err(refused(order, refusal.to_string())),
+            Answered::Replayed(answer) => kept_order(order, &answer),
+            Answered::KeyReused => self.order_again(order).await,
         }
     }
 
-    async fn order_again(
-        &self,
-        order: &PlannedOrder,
-        answer: &Answer,
-    ) -> Result<Receipt, ReplayProblem> {
-        match kept_numbers(&answer.body)[..] {
-            [captured, lines] => Ok(Receipt::Order {
-                captured: Minor::new(captured).unwrap_or(Minor::ZERO),
-                lines: u64::try_from(lines).unwrap_or(0),
-            }),
-            // The kept answer is forgotten after a while; the order is not.
-            _ => {
-                let reference = OrderRef::Reference(order.invoice.to_string());
-                let book = self.ledger.books().order(self.caller.merchant, reference).await?;
-                let gone = || refused(order, "it is not in the books".to_owned());
-                Ok(order_receipt(&book.ok_or_else(gone)?))
+    /// The order of a key that was used before, its answer long forgotten or another one.
+    async fn order_again(&self, order: &PlannedOrder) -> Result<Receipt, ReplayProblem> {
+        let reference = OrderRef::Reference(order.invoice.to_string());
+        match self.ledger.books().order(self.caller.merchant, reference).await? {
+            Some(book) if is_of(&book, order) => Ok(order_receipt(&book)),
+            Some(_) | None => {
+                let what = format!("invoice {}", order.invoice);
+                Err(ReplayProblem::OtherContent { what })
             }
         }
     }
@@ -204,28 +196,29 @@ impl Replay<'_> {
             render: render_refund,
         };
         let target = Target::Order(OrderRef::Reference(order.invoice.to_string()));
-        let what = || format!("row {row}, cancellation {invoice}");
-        match self.ask(target, command, claim, &what).await? {
-            Asked::Done(book) => {
+        match self.ask(target, command, claim).await? {
+            Answered::Done { book, .. } => {
                 Ok(book.refund.map_or(Receipt::RefundRefused, |made| Receipt::Refund(made.id)))
             }
-            Asked::Replayed(answer) => self.refund_again(order, row, &answer).await,
-            Asked::Refused(reason) => {
-                tracing::warn!(row, invoice = %invoice, reason, "a cancellation was refused");
+            Answered::Refused { refusal, .. } => {
+                tracing::warn!(row, %invoice, %refusal, "a cancellation was refused");
                 Ok(Receipt::RefundRefused)
             }
+            Answered::Replayed(answer) => Ok(match kept_numbers(&answer)[..] {
+                [refund] => Receipt::Refund(RefundId(refund)),
+                _ => Receipt::RefundRefused,
+            }),
+            Answered::KeyReused => self.refund_again(refund, order, row).await,
         }
     }
 
+    /// The refund of a key that was used before; found by the row that it was made of.
     async fn refund_again(
         &self,
+        refund: &PlannedRefund,
         order: &PlannedOrder,
         row: u32,
-        answer: &Answer,
     ) -> Result<Receipt, ReplayProblem> {
-        if let [refund] = kept_numbers(&answer.body)[..] {
-            return Ok(Receipt::Refund(RefundId(refund)));
-        }
         let merchant = self.caller.merchant;
         let reference = OrderRef::Reference(order.invoice.to_string());
         let Some(book) = self.ledger.books().order(merchant, reference).await? else {
@@ -237,7 +230,14 @@ impl Replay<'_> {
             let slice = self.ledger.books().refunds(merchant, filter, page).await?;
             let ours = |made: &&Refund| made.metadata.get("row") == Some(&row.to_string());
             if let Some(made) = slice.rows.iter().find(ours) {
-                return Ok(Receipt::Refund(made.id));
+                let items = made.parts.iter().map(|part| (part.line, part.quantity));
+                return if items.eq(refund.items.iter().copied()) {
+                    Ok(Receipt::Refund(made.id))
+                } else {
+                    Err(ReplayProblem::OtherContent {
+                        what: format!("the cancellation in row {row}"),
+                    })
+                };
             }
             match slice.rows.last() {
                 Some(last) if slice.more => page.after = Some(last.id.0),
@@ -251,17 +251,8 @@ impl Replay<'_> {
         target: Target,
         command: Command,
         claim: Claim,
-        what: &(dyn Fn() -> String + Sync),
-    ) -> Result<Asked, ReplayProblem> {
-        match self.ledger.carry_out(self.caller, target, command, Some(claim), false).await? {
-            Answered::Done { book, .. } => Ok(Asked::Done(book)),
-            Answered::Refused { refusal, .. } => Ok(Asked::Refused(refusal.to_string())),
-            Answered::Replayed(answer) if answer.status == REFUSED => {
-                Ok(Asked::Refused(String::from_utf8_lossy(&answer.body).into_owned()))
-            }
-            Answered::Replayed(answer) => Ok(Asked::Replayed(answer)),
-            Answered::KeyReused => Err(ReplayProblem::OtherContent { what: what() }),
-        }
+    ) -> Result<Answered, ReplayProblem> {
+        Ok(self.ledger.carry_out(self.caller, target, command, Some(claim), false).await?)
     }
 
     /// Waits for the refunds in the order in which they were made, and adds up what was paid.
@@ -332,12 +323,6 @@ impl Replay<'_> {
     }
 }
 
-enum Asked {
-    Done(Box<Book>),
-    Replayed(Answer),
-    Refused(String),
-}
-
 fn new_refund(refund: &PlannedRefund, invoice: &str, row: u32) -> Ask {
     let items = refund.items.iter().map(|(line, units)| ItemAsk {
         line: LineRef::Position(*line),
@@ -402,10 +387,33 @@ fn rendered(decided: Result<&Book, &Refusal>, text: impl Fn(&Book) -> String) ->
     }
 }
 
-/// The numbers of a kept answer; none when it is not one of ours, or forgotten.
-fn kept_numbers(body: &[u8]) -> Vec<i64> {
-    let text = std::str::from_utf8(body).unwrap_or_default();
+fn kept_order(order: &PlannedOrder, answer: &Answer) -> Result<Receipt, ReplayProblem> {
+    match kept_numbers(answer)[..] {
+        [captured, lines] => Ok(Receipt::Order {
+            captured: Minor::new(captured).unwrap_or(Minor::ZERO),
+            lines: u64::try_from(lines).unwrap_or(0),
+        }),
+        _ => Err(refused(order, String::from_utf8_lossy(&answer.body).into_owned())),
+    }
+}
+
+/// The numbers of a kept answer; none of a refusal.
+fn kept_numbers(answer: &Answer) -> Vec<i64> {
+    if answer.status != DONE {
+        return Vec::new();
+    }
+    let text = std::str::from_utf8(&answer.body).unwrap_or_default();
     text.split(' ').map(str::parse).collect::<Result<Vec<i64>, _>>().unwrap_or_default()
+}
+
+/// Whether the order in the books is the one in the file.
+fn is_of(book: &Book, order: &PlannedOrder) -> bool {
+    let kept = book
+        .lines
+        .iter()
+        .map(|line| (line.sku.as_deref().unwrap_or_default(), line.quantity, line.amount));
+    book.order.created_at == order.at
+        && kept.eq(order.lines.iter().map(|line| (&*line.sku, line.quantity, line.amount)))
 }
 
 /// Changes with anything that the file says of the order.
