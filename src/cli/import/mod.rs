@@ -125,7 +125,8 @@ async fn into_books(config: Config, plan: &Plan) -> Result<Report, Failure> {
     report
 }
 
-fn seed() -> Result<u64, Failure> {
+/// Where the randomness of the workers comes from.
+pub fn seed() -> Result<u64, Failure> {
     SysRng.try_next_u64().map_err(|problem| Failure::new(format!("no randomness: {problem}")))
 }
 
