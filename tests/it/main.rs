@@ -1,1 +1,4 @@
 mod import;
+mod harness;
+mod store;
+mod tidy;

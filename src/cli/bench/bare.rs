@@ -21,7 +21,7 @@ const AT: i64 = 1_700_000_000_000;
 
 const REQUESTED: &str = r#"{"state":"pending","execution":"automatic","to":"original_payment","amount":100,"shares":[{"transaction":1000001,"payment":100001,"amount":100}],"parts":[]}"#;
 const STARTED: &str = r#"{"from":"pending","to":"processing","amount":100,"refunded":0,"moves":[{"transaction":1000001,"payment":100001,"amount":100,"from":"pending","to":"processing"}],"shares":[],"released":[],"retaken":[],"failure":null}"#;
-const SETTLED: &str = r#"{"from":"processing","to":"succeeded","amount":100,"refunded":100,"moves":[{"transaction":1000001,"payment":100001,"amount":100,"from":"processing","to":"succeeded","provider_reference":"sbx_rfd_0123456789ab_1000001"}],"shares":[],"released":[],"retaken":[],"failure":null}"#;
+const SETTLED: &str = r#"{"from":"processing","to":"succeeded","amount":100,"refunded":100,"moves":[{"transaction":1000001,"payment":100001,"amount":100,"from":"processing","to":"succeeded","provider_reference":"sbx_0123456789ab-1000001"}],"shares":[],"released":[],"retaken":[],"failure":null}"#;
 
 pub struct Bare {
     conn: Connection,
@@ -134,7 +134,7 @@ impl Bare {
         let (refund, transaction) = (self.number(), self.number());
         let mut life = Life { order, payment: order + 1, refund, transaction, last_event: 0 };
         self.balances(&life, AMOUNT, 0)?;
-        let key = format!("rfd_0123456789ab_{transaction}");
+        let key = format!("0123456789ab-{transaction}");
         let sql = "INSERT INTO transactions (merchant, number, order_number, currency, kind, \
             parent, provider, method, amount, refund, execution, state, provider_key, sends, \
             superseded, created_at, updated_at) VALUES (1, ?1, ?2, 'GBP', 'refund', ?3, \
@@ -148,7 +148,7 @@ impl Bare {
         self.conn.prepare_cached(sql)?.execute(params![refund, order, AMOUNT, AT])?;
         let sql = "INSERT INTO work (merchant, queue, subject, due) VALUES (1, 'pay', ?1, ?2)";
         self.conn.prepare_cached(sql)?.execute((transaction, AT))?;
-        self.event(&mut life, "refund.created", "key:12345", REQUESTED)?;
+        self.event(&mut life, "refund.requested", "key:12345", REQUESTED)?;
         self.claim()?;
         Ok(life)
     }
@@ -185,7 +185,7 @@ impl Bare {
         let sql = "UPDATE transactions SET state = 'succeeded', sends = 1, failure_code = NULL, \
             failure_message = NULL, superseded = 0, message = NULL, updated_at = ?2, \
             settled_at = ?2, provider_reference = ?3 WHERE merchant = 1 AND number = ?1";
-        let reference = format!("sbx_rfd_0123456789ab_{}", life.transaction);
+        let reference = format!("sbx_0123456789ab-{}", life.transaction);
         self.conn.prepare_cached(sql)?.execute((life.transaction, AT, reference))?;
         self.refund(life, "succeeded", AMOUNT)?;
         let sql = "DELETE FROM work WHERE merchant = 1 AND queue = 'pay' AND subject = ?1";
