@@ -1,4 +1,4 @@
-mod import;
 mod harness;
+mod import;
 mod store;
 mod tidy;

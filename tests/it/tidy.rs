@@ -16,14 +16,36 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dialects", &["ledger", "access", "store", "clock", "http"]),
     ("workers", &["ledger", "access", "store", "gateways", "clock"]),
     ("http", &["dialects", "ledger", "access", "store", "telemetry", "clock"]),
-    ("app", &[
-        "access", "clock", "config", "dialects", "gateways", "http", "ledger", "store",
-        "telemetry", "workers",
-    ]),
-    ("cli", &[
-        "access", "app", "clock", "config", "dialects", "gateways", "ledger", "store",
-        "telemetry", "workers",
-    ]),
+    (
+        "app",
+        &[
+            "access",
+            "clock",
+            "config",
+            "dialects",
+            "gateways",
+            "http",
+            "ledger",
+            "store",
+            "telemetry",
+            "workers",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "access",
+            "app",
+            "clock",
+            "config",
+            "dialects",
+            "gateways",
+            "ledger",
+            "store",
+            "telemetry",
+            "workers",
+        ],
+    ),
 ];
 
 /// Files that only data or generated text make long would stand here; there are none.
@@ -182,7 +204,9 @@ fn the_domain_has_no_dead_names() {
                 .iter()
                 .find_map(|start| code.strip_prefix(start))
                 .map(|rest| {
-                    rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+                    rest.chars()
+                        .take_while(|c| c.is_alphanumeric() || *c == '_')
+                        .collect::<String>()
                 });
             if let Some(name) = name.filter(|name| !name.is_empty() && name != "fn") {
                 let uses = everything
