@@ -30,6 +30,12 @@ pub mod testing {
     pub mod config {
         pub use crate::config::*;
     }
+    pub mod dialects {
+        pub use crate::dialects::*;
+    }
+    pub mod http {
+        pub use crate::http::*;
+    }
     pub mod gateways {
         pub use crate::gateways::*;
     }
