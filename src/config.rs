@@ -17,6 +17,7 @@ const USUAL_FILE: &str = "refundry.toml";
 const PREFIX: &str = "REFUNDRY_";
 /// Variables with our prefix that are not settings of the file.
 const FILE_VARIABLE: &str = "REFUNDRY_CONFIG";
+const MASTER_VARIABLE: &str = "REFUNDRY_MASTER_KEY";
 const KEY_VARIABLE: &str = "REFUNDRY_ADMIN_KEY";
 
 #[derive(Clone, Debug, Deserialize)]
@@ -33,6 +34,9 @@ pub struct Config {
     /// The first admin key's secret, from the environment only: a file would keep it.
     #[serde(skip)]
     pub admin_key: Option<Secret>,
+    /// What seals secrets at rest, from the environment only; a file in the data directory else.
+    #[serde(skip)]
+    pub master_key: Option<Secret>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -184,6 +188,8 @@ impl Config {
             error: Box::new(error),
         })?;
         config.admin_key = admin_key(variables)?;
+        let master = variables.iter().find(|(name, _)| name == MASTER_VARIABLE);
+        config.master_key = master.map(|(_, value)| Secret(value.clone()));
         config.check()?;
         Ok(config)
     }

@@ -112,6 +112,14 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
     runtime.block_on(work)
 }
 
+/// Where a process's randomness begins.
+pub fn seed() -> Result<u64, Failure> {
+    use rand::TryRng;
+    rand::rngs::SysRng
+        .try_next_u64()
+        .map_err(|_| Failure::new("the system has no randomness to give"))
+}
+
 /// Runs the command line and says with which code to exit.
 pub fn run() -> ExitCode {
     match Cli::parse().command.run() {
