@@ -9,19 +9,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use refundry_domain::ids::MerchantId;
-use refundry_domain::merchant::{Administration, Scope};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 
 use self::walk::Walk;
 use super::client::Client;
 use super::import::report::CREDIT;
-use super::import::{import, plan_of, seed};
+use super::import::{import, plan_of};
 use super::progress::Progress;
-use super::{Ended, Failure, block_on, output};
-use crate::access::{Caller, secret};
+use super::{Ended, Failure, block_on, output, seed};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Config, Overrides};
@@ -29,8 +26,6 @@ use crate::telemetry;
 
 /// A month of a real shop.
 const MONTH: &[u8] = include_bytes!("../../../demo/online-retail-2010-12.csv.gz");
-/// How often the demo's key may ask in a second.
-const RATE: u32 = 1_000;
 
 /// Show the main job on a month of a real shop's data
 #[derive(clap::Args)]
@@ -86,9 +81,18 @@ async fn demo(args: Args) -> Result<(), Failure> {
     let app = App::open(config, Arc::new(SystemClock), seed()?)
         .await
         .map_err(|problem| Failure::new(problem.to_string()))?;
-    let shown = show(&app, listen, home.path(), args.exit, began).await;
-    app.stop().await;
-    shown
+    let key = app
+        .config()
+        .admin_key
+        .as_ref()
+        .map(|given| given.reveal().to_owned())
+        .or_else(|| app.first_key().map(str::to_owned))
+        .ok_or_else(|| Failure::new("the books are not new: they have an admin key already"))?;
+    if let Err(failure) = import_month(&app).await {
+        app.stop().await;
+        return Err(failure);
+    }
+    show(app, listen, &key, &home, args.exit, began).await
 }
 
 fn home(data: Option<PathBuf>) -> Result<Home, Failure> {
@@ -109,34 +113,37 @@ fn home(data: Option<PathBuf>) -> Result<Home, Failure> {
 }
 
 async fn show(
-    app: &App,
+    app: App,
     listen: SocketAddr,
-    home: &Path,
+    key: &str,
+    home: &Home,
     exit: bool,
     began: Instant,
 ) -> Result<(), Failure> {
-    import_month(app).await?;
-    let key = make_key(app).await?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|problem| Failure::new(format!("{listen} cannot be listened on: {problem}")))?;
+    let listener = TcpListener::bind(listen).await.map_err(|problem| {
+        Failure::new(format!("{listen} cannot be served: {problem}; choose another with --listen"))
+    })?;
     let address = listener.local_addr().map_err(|problem| Failure::new(problem.to_string()))?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = axum::serve(listener, app.router()).with_graceful_shutdown(async {
-        let _ = stopped.await;
-    });
-    let serving = tokio::spawn(serving.into_future());
-    let walked = Walk::new(Client::connect(address, &key).await?).run().await;
-    if walked.is_ok() {
+    let ledger = app.ledger().clone();
+    let stop = Notify::new();
+    let walk = async {
+        let client = Client::connect(address, key).await?;
+        Walk::new(client, ledger).run().await?;
         let millis = began.elapsed().as_millis();
         output::line(&format!("\nDone in {}.{} s.", millis / 1000, millis % 1000 / 100));
         if !exit {
-            output::line(&where_to_go(address, &key, home));
+            output::line(&where_to_go(address, key, home));
+            // A system without signals serves until it is killed.
             let _ = tokio::signal::ctrl_c().await;
         }
-    }
-    let _ = stop.send(());
-    let _ = serving.await;
+        Ok(())
+    };
+    let walk = async {
+        let walked = walk.await;
+        stop.notify_one();
+        walked
+    };
+    let (walked, ()) = tokio::join!(walk, app.serve(listener, stop.notified()));
     walked
 }
 
@@ -151,25 +158,7 @@ async fn import_month(app: &App) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A key of the demo's own; the operator's first key is in the data directory.
-async fn make_key(app: &App) -> Result<String, Failure> {
-    let secret = secret::generate().map_err(|problem| Failure::new(problem.to_string()))?;
-    let change = Administration::CreateKey {
-        name: "demo".to_owned(),
-        scopes: Scope::ALL.to_vec(),
-        hash: secret::hash(&secret),
-        rate_per_second: RATE,
-    };
-    let merchants = app.ledger().books().merchants().await;
-    let merchants = merchants.map_err(|problem| Failure::new(problem.to_string()))?;
-    let merchant = merchants.first().map_or(MerchantId(1), |merchant| merchant.id);
-    let caller = Caller::internal(merchant, "demo");
-    let made = app.ledger().administer(&caller, change).await;
-    made.map_err(|problem| Failure::new(problem.to_string()))?;
-    Ok(secret)
-}
-
-fn where_to_go(address: SocketAddr, key: &str, home: &Path) -> String {
+fn where_to_go(address: SocketAddr, key: &str, home: &Home) -> String {
     format!(
         "
 Still serving; stop with Ctrl-C.
@@ -184,6 +173,6 @@ Try it:
 
   curl -H 'Authorization: Bearer {key}' 'http://{address}/v1/refunds?limit=3'
 ",
-        home.display()
+        home.path().display()
     )
 }

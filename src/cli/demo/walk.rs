@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -10,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::show::Show;
 use crate::cli::Failure;
 use crate::cli::client::{Ask, Client, Reply};
+use crate::ledger::Ledger;
 
 /// How long the sandbox may take to pay, and how often it is asked whether it has.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,6 +34,7 @@ const BROKEN_CUP: &str = r#"{"reference": "tea-1002", "currency": "GBP",
 
 pub struct Walk {
     client: Client,
+    ledger: Arc<Ledger>,
     show: Show,
     step: usize,
 }
@@ -46,8 +50,8 @@ struct TeaSet {
 const REFUND_KEY: &str = "demo-teapot-and-two-cups";
 
 impl Walk {
-    pub fn new(client: Client) -> Walk {
-        Walk { client, show: Show::new(), step: 0 }
+    pub fn new(client: Client, ledger: Arc<Ledger>) -> Walk {
+        Walk { client, ledger, show: Show::new(), step: 0 }
     }
 
     pub async fn run(&mut self) -> Result<(), Failure> {

@@ -12,14 +12,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::TryRng;
-use rand::rngs::SysRng;
-
 use self::plan::Plan;
 use self::replay::{Stage, replay};
 use self::report::{CREDIT, Report, thousands};
 use super::progress::Progress;
-use super::{Common, Ended, Failure, block_on, output};
+use super::{Common, Ended, Failure, block_on, output, seed};
 use crate::access::Caller;
 use crate::app::App;
 use crate::clock::SystemClock;
@@ -123,11 +120,6 @@ async fn into_books(config: Config, plan: &Plan) -> Result<Report, Failure> {
     progress.end();
     app.stop().await;
     report
-}
-
-/// Where the randomness of the workers comes from.
-pub fn seed() -> Result<u64, Failure> {
-    SysRng.try_next_u64().map_err(|problem| Failure::new(format!("no randomness: {problem}")))
 }
 
 /// Replays a plan into the books of the first merchant.
