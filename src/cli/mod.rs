@@ -1,9 +1,13 @@
 //! The command line: one file a command, one line a command here.
 
+mod client;
 mod completions;
+mod demo;
+pub mod import;
 mod keys;
 mod openapi;
 pub mod output;
+pub mod progress;
 mod sandbox;
 mod serve;
 mod verify;
@@ -28,7 +32,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Demo(demo::Args),
     Keys(keys::Args),
+    Import(import::Args),
     Verify(verify::Args),
     Sandbox(sandbox::Args),
     Openapi(openapi::Args),
@@ -38,7 +44,9 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   refundry serve                        serve on 127.0.0.1:8080, the books in ./data
+  refundry demo                         see the main job on a real shop's data
   refundry keys create --name shop      make an API key
+  refundry import online-retail FILE    replay a shop's year through the ledger
   refundry verify                       prove that the books add up and were not altered
 
 Exit codes: 0 done; 1 a check found something; 2 it could not be done, stderr says why.";
@@ -47,7 +55,9 @@ impl Command {
     fn run(self) -> Ended {
         match self {
             Command::Serve(args) => serve::run(args),
+            Command::Demo(args) => demo::run(args),
             Command::Keys(args) => keys::run(args),
+            Command::Import(args) => import::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Sandbox(args) => sandbox::run(&args),
             Command::Openapi(args) => openapi::run(&args),
