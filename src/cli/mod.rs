@@ -1,5 +1,6 @@
 //! The command line: one file a command, one line a command here.
 
+mod bench;
 mod client;
 mod completions;
 mod demo;
@@ -36,6 +37,7 @@ enum Command {
     Keys(keys::Args),
     Import(import::Args),
     Verify(verify::Args),
+    Bench(bench::Args),
     Sandbox(sandbox::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
@@ -48,6 +50,7 @@ Examples:
   refundry keys create --name shop      make an API key
   refundry import online-retail FILE    replay a shop's year through the ledger
   refundry verify                       prove that the books add up and were not altered
+  refundry bench --quick                see how fast it is on this machine
 
 Exit codes: 0 done; 1 a check found something; 2 it could not be done, stderr says why.";
 
@@ -59,6 +62,7 @@ impl Command {
             Command::Keys(args) => keys::run(args),
             Command::Import(args) => import::run(args),
             Command::Verify(args) => verify::run(args),
+            Command::Bench(args) => bench::run(args),
             Command::Sandbox(args) => sandbox::run(&args),
             Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => completions::run(&args, &mut Cli::command()),

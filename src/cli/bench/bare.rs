@@ -63,9 +63,7 @@ impl Bare {
         conn.pragma_update(None, "cache_size", -32_768)?;
         conn.execute_batch(SCHEMA)?;
         let mut bare = Bare { conn, next: 2, made: 0, answer: vec![b'x'; 1_000] };
-        bare.transaction(|bare| {
-            (0..ORDERS).try_for_each(|order| bare.order(2 + 2 * order))
-        })?;
+        bare.transaction(|bare| (0..ORDERS).try_for_each(|order| bare.order(2 + 2 * order)))?;
         bare.next = 2 + 2 * ORDERS;
         Ok(bare)
     }
@@ -217,7 +215,8 @@ impl Bare {
         let sql = "INSERT INTO events (merchant, number, order_number, previous, position, name, \
             subject_kind, subject, happened_at, done_by, data, hash) \
             VALUES (1, ?1, ?2, ?3, 3, ?4, 'refund', ?5, ?6, ?7, ?8, ?9)";
-        let row = params![number, life.order, life.last_event, name, life.refund, AT, by, data, hash];
+        let row =
+            params![number, life.order, life.last_event, name, life.refund, AT, by, data, hash];
         self.conn.prepare_cached(sql)?.execute(row)?;
         let sql = "UPDATE orders SET chain_length = chain_length + 1, chain_hash = ?2, \
             last_event = ?3, last_refund = ?4, updated_at = ?5 WHERE merchant = 1 AND number = ?1";
@@ -242,12 +241,28 @@ pub struct Footprint {
     pub bytes: u64,
 }
 
+impl Footprint {
+    /// What one of so many refunds has added, rows in thousandths.
+    pub fn since(&self, before: &Footprint, refunds: u64) -> Footprint {
+        let refunds = refunds.max(1);
+        let rows = self.rows.iter().zip(&before.rows);
+        Footprint {
+            rows: rows
+                .map(|((table, now), (_, then))| (*table, (now - then) * 1000 / refunds))
+                .collect(),
+            bytes: (self.bytes - before.bytes) / refunds,
+        }
+    }
+}
+
 /// Reads it from a database that nobody writes to now.
 pub fn footprint(directory: &Path) -> Result<Footprint, Failure> {
     let read = || -> rusqlite::Result<Footprint> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(directory.join(FILE), flags)?;
-        let one = |sql: &str| -> rusqlite::Result<u64> { conn.query_row(sql, [], |row| row.get(0)) };
+        let one = |sql: &str| -> rusqlite::Result<u64> {
+            conn.query_row(sql, [], |row| row.get::<_, i64>(0).map(i64::unsigned_abs))
+        };
         let rows = [
             ("transactions", one("SELECT count(*) FROM transactions")?),
             ("refunds", one("SELECT count(*) FROM refunds")?),

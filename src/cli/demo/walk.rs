@@ -66,6 +66,7 @@ impl Walk {
     }
 
     async fn order_with_two_payments(&mut self) -> Result<String, Failure> {
+        self.show.aside("Answers are shown without fields that are empty or say nothing here.");
         self.title("An order, paid with a card and a voucher");
         let reply = self.post("/v1/orders", TEA_SET, Some("demo-tea-1001")).await?;
         let order = expect(&reply, 201)?;
