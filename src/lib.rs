@@ -6,11 +6,13 @@ mod access;
 mod app;
 mod cli;
 mod clock;
+mod config;
 mod dialects;
 mod gateways;
 mod http;
 mod ledger;
 mod store;
+mod telemetry;
 mod workers;
 
 pub use cli::run;
@@ -24,6 +26,9 @@ pub mod testing {
     }
     pub mod clock {
         pub use crate::clock::*;
+    }
+    pub mod config {
+        pub use crate::config::*;
     }
     pub mod dialects {
         pub use crate::dialects::*;

@@ -1,3 +1,7 @@
+//! One binary for everything that is tested in process.
+
+mod gateways;
 mod harness;
 mod store;
 mod tidy;
+mod workers;
