@@ -1,5 +1,6 @@
 //! The HTTP server around the dialects.
 
+pub mod docs;
 pub mod health;
 pub mod metrics;
 pub mod server;
@@ -45,6 +46,7 @@ pub fn site(
     let router = native::router()
         .with_state(Desk::new(ledger, gate, sealer, stopping))
         .merge(health)
+        .merge(docs::router())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(refuse_method);
     Site { router, metrics, stop }

@@ -9,8 +9,9 @@ use refundry_domain::refund::Destination;
 use refundry_domain::refusal::Refusal;
 
 use super::call::{Call, answered, json, listed, rendered, shown};
-use super::wire::answers::{OrderView, PaymentView, Refundable};
+use super::wire::answers::{OrderView, PaymentView};
 use super::wire::asks::{OrderAsk, OrderPatch, PaymentAsk};
+use super::wire::records::Refundable;
 use super::wire::words::{expect_id, time, word};
 use crate::dialects::shared::exact;
 use crate::dialects::shared::problem::Problem;
@@ -26,7 +27,7 @@ pub async fn create(right: Right<Writes>, call: Call) -> Result<Response, Proble
     answered(done, registered, read.dry_run)
 }
 
-fn registered(result: Result<&Book, &Refusal>) -> Answer {
+pub fn registered(result: Result<&Book, &Refusal>) -> Answer {
     rendered(result, 201, |book| json(&OrderView::of(book)))
 }
 

@@ -74,7 +74,8 @@ pub fn required() -> Problem {
 }
 
 pub fn unsupported() -> Problem {
-    let detail = "This operation keeps no answers, so it takes no Idempotency-Key.";
+    let detail =
+        "This operation takes no Idempotency-Key field; in a bulk request each line has its own.";
     Problem::new(Code::IdempotencyKeyUnsupported, detail).at(At::Header(HEADER))
 }
 

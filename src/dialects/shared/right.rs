@@ -13,7 +13,7 @@ use refundry_domain::merchant::{Administration, Key, Merchant, Scope};
 use refundry_domain::order::Order;
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::credential;
 use super::problem::{Code, Problem};
@@ -40,7 +40,11 @@ struct Parts {
     gate: Arc<Gate>,
     sealer: Arc<Sealer>,
     stopping: watch::Receiver<bool>,
+    streams: Arc<Semaphore>,
 }
+
+/// How many event streams may be open, over all merchants.
+const STREAMS_MOST: usize = 1_000;
 
 impl Desk {
     /// `stopping` becomes true when the server drains; streams end then.
@@ -50,7 +54,8 @@ impl Desk {
         sealer: Arc<Sealer>,
         stopping: watch::Receiver<bool>,
     ) -> Desk {
-        Desk(Arc::new(Parts { ledger, gate, sealer, stopping }))
+        let streams = Arc::new(Semaphore::new(STREAMS_MOST));
+        Desk(Arc::new(Parts { ledger, gate, sealer, stopping, streams }))
     }
 
     /// Who asks, and what is left of the key's quota.
@@ -236,6 +241,11 @@ impl Right<Reads> {
     /// Ticks with every commit of this process.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.desk.0.ledger.commits()
+    }
+
+    /// A place for one more stream; `None` when there is none.
+    pub fn place_for_stream(&self) -> Option<OwnedSemaphorePermit> {
+        self.desk.0.streams.clone().try_acquire_owned().ok()
     }
 
     /// True once the server drains.

@@ -39,7 +39,7 @@ use refundry_domain::ids::{
     EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
 use refundry_domain::merchant::{Administration, Key, Merchant};
-use refundry_domain::order::Order;
+use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -368,6 +368,10 @@ impl Store for SqliteStore {
 
     async fn merchants(&self) -> Result<Vec<Merchant>, StoreError> {
         self.read(admin::merchants).await
+    }
+
+    async fn chain(&self, merchant: MerchantId) -> Result<Option<Chain>, StoreError> {
+        self.read(move |conn| admin::chain(conn, merchant)).await
     }
 
     async fn keys(&self, merchant: MerchantId) -> Result<Vec<Key>, StoreError> {

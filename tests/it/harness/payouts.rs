@@ -302,8 +302,4 @@ impl SandboxPayouts {
         let totals = sandbox::totals(&self.at.home()).unwrap();
         (totals.calls, totals.asks)
     }
-
-    pub fn now(&self) -> Timestamp {
-        self.at.clock.now()
-    }
 }

@@ -5,10 +5,9 @@ use refundry_domain::command::{
     Ask, DisputeChange, ItemAsk, ItemShare, LineRef, NewLine, NewOrder, NewPayment, NewReturn,
     OrderChange, RefundChange, ReturnChange, Stated, What,
 };
-use refundry_domain::ids::{ReturnId, TransactionId};
 use refundry_domain::order::{Customer, LineKind, PaymentKind};
-use refundry_domain::refund::{Destination, Execution};
-use refundry_domain::returns::{ReturnItem, ReturnKind, ReturnState};
+use refundry_domain::refund::Destination;
+use refundry_domain::returns::{ReturnItem, ReturnKind};
 use serde::Deserialize;
 use utoipa::ToSchema;
 

@@ -1,6 +1,5 @@
 //! What an outside platform says of a refund transaction that it carries out.
 
-use refundry_domain::outcome::FailureCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
