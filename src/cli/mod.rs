@@ -16,10 +16,12 @@ mod verify;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Overrides};
+use crate::store::sqlite::{self, SqliteStore};
 use crate::telemetry;
 
 /// A self-hosted refund gateway: one exact ledger of what may still be given back.
@@ -114,6 +116,18 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
         .build()
         .map_err(|error| Failure::new(format!("the runtime cannot start: {error}")))?;
     runtime.block_on(work)
+}
+
+/// Opens the books of a data directory; a command that looks at books does not begin new ones.
+pub fn existing_books(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
+    if !config.data.join(sqlite::FILE).is_file() {
+        let data = config.data.display();
+        return Err(Failure::new(format!(
+            "there are no books in {data}; name their directory with --data, or begin them with \
+             `refundry serve --data {data}`"
+        )));
+    }
+    SqliteStore::open(&config.data).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Where a process's randomness begins.
