@@ -17,6 +17,8 @@ const ORDERS: i64 = 20_000;
 /// What one refund gives back of a payment, and what its payment was.
 const AMOUNT: i64 = 100;
 const PAID: i64 = 100_000;
+/// What an answer to `POST /v1/refunds` weighs.
+const ANSWER_BYTES: usize = 930;
 const AT: i64 = 1_700_000_000_000;
 
 const REQUESTED: &str = r#"{"state":"pending","execution":"automatic","to":"original_payment","amount":100,"shares":[{"transaction":1000001,"payment":100001,"amount":100}],"parts":[]}"#;
@@ -27,7 +29,6 @@ pub struct Bare {
     conn: Connection,
     next: i64,
     made: i64,
-    /// What an answer to `POST /v1/refunds` weighs.
     answer: Vec<u8>,
 }
 
@@ -62,7 +63,7 @@ impl Bare {
         conn.pragma_update(None, "temp_store", "MEMORY")?;
         conn.pragma_update(None, "cache_size", -32_768)?;
         conn.execute_batch(SCHEMA)?;
-        let mut bare = Bare { conn, next: 2, made: 0, answer: vec![b'x'; 1_000] };
+        let mut bare = Bare { conn, next: 2, made: 0, answer: vec![b'x'; ANSWER_BYTES] };
         bare.transaction(|bare| (0..ORDERS).try_for_each(|order| bare.order(2 + 2 * order)))?;
         bare.next = 2 + 2 * ORDERS;
         Ok(bare)
