@@ -1,5 +1,6 @@
 //! The command line: one file a command, one line a command here.
 
+mod bench;
 mod client;
 mod completions;
 mod demo;
@@ -15,10 +16,12 @@ mod verify;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Overrides};
+use crate::store::sqlite::{self, SqliteStore};
 use crate::telemetry;
 
 /// A self-hosted refund gateway: one exact ledger of what may still be given back.
@@ -36,6 +39,7 @@ enum Command {
     Keys(keys::Args),
     Import(import::Args),
     Verify(verify::Args),
+    Bench(bench::Args),
     Sandbox(sandbox::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
@@ -48,6 +52,7 @@ Examples:
   refundry keys create --name shop      make an API key
   refundry import online-retail FILE    replay a shop's year through the ledger
   refundry verify                       prove that the books add up and were not altered
+  refundry bench --quick                see how fast it is on this machine
 
 Exit codes: 0 done; 1 a check found something; 2 it could not be done, stderr says why.";
 
@@ -59,6 +64,7 @@ impl Command {
             Command::Keys(args) => keys::run(args),
             Command::Import(args) => import::run(args),
             Command::Verify(args) => verify::run(args),
+            Command::Bench(args) => bench::run(args),
             Command::Sandbox(args) => sandbox::run(&args),
             Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => completions::run(&args, &mut Cli::command()),
@@ -110,6 +116,18 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
         .build()
         .map_err(|error| Failure::new(format!("the runtime cannot start: {error}")))?;
     runtime.block_on(work)
+}
+
+/// Opens the books of a data directory; a command that looks at books does not begin new ones.
+pub fn existing_books(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
+    if !config.data.join(sqlite::FILE).is_file() {
+        let data = config.data.display();
+        return Err(Failure::new(format!(
+            "there are no books in {data}; name their directory with --data, or begin them with \
+             `refundry serve --data {data}`"
+        )));
+    }
+    SqliteStore::open(&config.data).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Where a process's randomness begins.

@@ -17,6 +17,8 @@ const ORDERS: i64 = 20_000;
 /// What one refund gives back of a payment, and what its payment was.
 const AMOUNT: i64 = 100;
 const PAID: i64 = 100_000;
+/// What an answer to `POST /v1/refunds` weighs.
+const ANSWER_BYTES: usize = 930;
 const AT: i64 = 1_700_000_000_000;
 
 const REQUESTED: &str = r#"{"state":"pending","execution":"automatic","to":"original_payment","amount":100,"shares":[{"transaction":1000001,"payment":100001,"amount":100}],"parts":[]}"#;
@@ -27,7 +29,6 @@ pub struct Bare {
     conn: Connection,
     next: i64,
     made: i64,
-    /// What an answer to `POST /v1/refunds` weighs.
     answer: Vec<u8>,
 }
 
@@ -62,10 +63,8 @@ impl Bare {
         conn.pragma_update(None, "temp_store", "MEMORY")?;
         conn.pragma_update(None, "cache_size", -32_768)?;
         conn.execute_batch(SCHEMA)?;
-        let mut bare = Bare { conn, next: 2, made: 0, answer: vec![b'x'; 1_000] };
-        bare.transaction(|bare| {
-            (0..ORDERS).try_for_each(|order| bare.order(2 + 2 * order))
-        })?;
+        let mut bare = Bare { conn, next: 2, made: 0, answer: vec![b'x'; ANSWER_BYTES] };
+        bare.transaction(|bare| (0..ORDERS).try_for_each(|order| bare.order(2 + 2 * order)))?;
         bare.next = 2 + 2 * ORDERS;
         Ok(bare)
     }
@@ -217,7 +216,8 @@ impl Bare {
         let sql = "INSERT INTO events (merchant, number, order_number, previous, position, name, \
             subject_kind, subject, happened_at, done_by, data, hash) \
             VALUES (1, ?1, ?2, ?3, 3, ?4, 'refund', ?5, ?6, ?7, ?8, ?9)";
-        let row = params![number, life.order, life.last_event, name, life.refund, AT, by, data, hash];
+        let row =
+            params![number, life.order, life.last_event, name, life.refund, AT, by, data, hash];
         self.conn.prepare_cached(sql)?.execute(row)?;
         let sql = "UPDATE orders SET chain_length = chain_length + 1, chain_hash = ?2, \
             last_event = ?3, last_refund = ?4, updated_at = ?5 WHERE merchant = 1 AND number = ?1";
@@ -242,12 +242,28 @@ pub struct Footprint {
     pub bytes: u64,
 }
 
+impl Footprint {
+    /// What one of so many refunds has added, rows in thousandths.
+    pub fn since(&self, before: &Footprint, refunds: u64) -> Footprint {
+        let refunds = refunds.max(1);
+        let rows = self.rows.iter().zip(&before.rows);
+        Footprint {
+            rows: rows
+                .map(|((table, now), (_, then))| (*table, (now - then) * 1000 / refunds))
+                .collect(),
+            bytes: (self.bytes - before.bytes) / refunds,
+        }
+    }
+}
+
 /// Reads it from a database that nobody writes to now.
 pub fn footprint(directory: &Path) -> Result<Footprint, Failure> {
     let read = || -> rusqlite::Result<Footprint> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(directory.join(FILE), flags)?;
-        let one = |sql: &str| -> rusqlite::Result<u64> { conn.query_row(sql, [], |row| row.get(0)) };
+        let one = |sql: &str| -> rusqlite::Result<u64> {
+            conn.query_row(sql, [], |row| row.get::<_, i64>(0).map(i64::unsigned_abs))
+        };
         let rows = [
             ("transactions", one("SELECT count(*) FROM transactions")?),
             ("refunds", one("SELECT count(*) FROM refunds")?),

@@ -1,12 +1,12 @@
 //! The load: connections that are kept, each sending one request after the other. Written by hand
 //! so that it takes as little as possible of the cores that it shares with the server.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -62,7 +62,8 @@ pub fn request(method: &str, path: &str, key: &str, once: Option<&str>, body: &s
     } else {
         format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len())
     };
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n");
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n");
     format!("{head}{once}{length}\r\n{body}").into_bytes()
 }
 
@@ -125,7 +126,7 @@ impl Connection {
     }
 
     pub async fn exchange(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>), Failure> {
-        self.stream.write_all(request).await.map_err(|problem| broken(&problem))?;
+        self.write(request).await.map_err(|problem| broken(&problem))?;
         loop {
             if let Some((status, start, end)) = parse(&self.buffer)?
                 && self.buffer.len() >= end
@@ -134,9 +135,37 @@ impl Connection {
                 self.buffer.drain(..end);
                 return Ok((status, body));
             }
-            let read = self.stream.read_buf(&mut self.buffer).await;
-            if read.map_err(|problem| broken(&problem))? == 0 {
+            if self.read().await.map_err(|problem| broken(&problem))? == 0 {
                 return Err(broken(&"it closed the connection"));
+            }
+        }
+    }
+
+    async fn write(&self, mut rest: &[u8]) -> io::Result<()> {
+        while !rest.is_empty() {
+            match self.stream.try_write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => {
+                    self.stream.writable().await?;
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there, at least a byte; none when the other side has closed.
+    async fn read(&mut self) -> io::Result<usize> {
+        let mut room = [0; 16 * 1024];
+        loop {
+            self.stream.readable().await?;
+            match self.stream.try_read(&mut room) {
+                Ok(read) => {
+                    self.buffer.extend_from_slice(&room[..read]);
+                    return Ok(read);
+                }
+                Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => {}
+                Err(problem) => return Err(problem),
             }
         }
     }

@@ -74,7 +74,7 @@ impl Server {
     }
 
     /// Asks it to stop, and waits until it has.
-    pub async fn stop(mut self) -> Result<(), Failure> {
+    pub async fn stop_now(&mut self) -> Result<(), Failure> {
         let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(process) = process {
             // When it is gone already, there is nothing to ask.

@@ -7,8 +7,24 @@ use crate::cli::client::{Ask, Reply};
 use crate::cli::output;
 
 /// How wide a value may be to stay on one line, and how many lines an answer gets.
-const WIDTH: usize = 88;
-const MOST_LINES: usize = 26;
+const WIDTH: usize = 92;
+const MOST_LINES: usize = 30;
+/// Fields of answers that say nothing new to somebody who looks at one for the first time.
+const LEFT_OUT: [&str; 13] = [
+    "asked_by",
+    "confirmed_by",
+    "created_at",
+    "disputed",
+    "execution",
+    "hash",
+    "previous",
+    "released_amount",
+    "released_quantity",
+    "requested_by",
+    "settled_at",
+    "superseded",
+    "updated_at",
+];
 
 pub struct Show {
     colours: bool,
@@ -50,11 +66,16 @@ impl Show {
             let value = replayed.to_str().unwrap_or_default();
             output::line(&self.paint(Paint::Faint, &format!("   Idempotent-Replayed: {value}")));
         }
-        output::line(&indented(&pretty(&String::from_utf8_lossy(&reply.body)), MOST_LINES));
+        let body = shortened(&compact(&String::from_utf8_lossy(&reply.body)));
+        output::line(&indented(&pretty(&body), MOST_LINES));
     }
 
     pub fn note(&self, text: &str) {
         output::line(&format!("   {}", self.paint(Paint::Good, &format!("✓ {text}"))));
+    }
+
+    pub fn aside(&self, text: &str) {
+        output::line(&format!("\n{}", self.paint(Paint::Faint, text)));
     }
 
     fn paint(&self, paint: Paint, text: &str) -> String {
@@ -107,6 +128,7 @@ fn compact(json: &str) -> String {
     out
 }
 
+/// Fills lines with what is short, and breaks what is not.
 fn lay_out(value: &str, depth: usize, out: &mut String) {
     let bracketed = value.starts_with(['{', '[']) && value.len() > 2;
     if !bracketed || value.chars().count() + 2 * depth <= WIDTH {
@@ -116,9 +138,21 @@ fn lay_out(value: &str, depth: usize, out: &mut String) {
     let (open, rest) = value.split_at(1);
     let (inside, close) = rest.split_at(rest.len() - 1);
     out.push_str(open);
+    let mut width = WIDTH;
     for (index, part) in parts(inside).into_iter().enumerate() {
-        out.push_str(if index == 0 { "\n" } else { ",\n" });
-        out.push_str(&"  ".repeat(depth + 1));
+        let length = part.chars().count() + 2;
+        if index > 0 {
+            out.push(',');
+        }
+        // A list of objects has one a line.
+        if width + length <= WIDTH && !part.starts_with('{') {
+            out.push(' ');
+            width += length;
+        } else {
+            out.push('\n');
+            out.push_str(&"  ".repeat(depth + 1));
+            width = 2 * (depth + 1) + length;
+        }
         let value_at = value_start(part);
         out.push_str(&part[..value_at]);
         lay_out(&part[value_at..], depth + 1, out);
@@ -126,6 +160,26 @@ fn lay_out(value: &str, depth: usize, out: &mut String) {
     out.push('\n');
     out.push_str(&"  ".repeat(depth));
     out.push_str(close);
+}
+
+/// Without the fields that are null, empty or in [`LEFT_OUT`].
+fn shortened(value: &str) -> String {
+    if !value.starts_with(['{', '[']) || value.len() < 3 {
+        return value.to_owned();
+    }
+    let (open, rest) = value.split_at(1);
+    let (inside, close) = rest.split_at(rest.len() - 1);
+    let kept: Vec<String> = parts(inside)
+        .into_iter()
+        .filter_map(|part| {
+            let (name, value) = part.split_at(value_start(part));
+            let name_only = name.trim_end_matches(": ").trim_matches('"');
+            let empty = !name.is_empty() && matches!(value, "null" | "[]" | "{}");
+            let said = !empty && !LEFT_OUT.contains(&name_only);
+            said.then(|| format!("{name}{}", shortened(value)))
+        })
+        .collect();
+    format!("{open}{}{close}", kept.join(", "))
 }
 
 /// The members of an object or a list, in one line each.

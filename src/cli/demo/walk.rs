@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep};
 use super::show::Show;
 use crate::cli::Failure;
 use crate::cli::client::{Ask, Client, Reply};
+use crate::cli::import::report::thousands;
 use crate::ledger::Ledger;
+use crate::ledger::verify::{Counts, verify};
 
 /// How long the sandbox may take to pay, and how often it is asked whether it has.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,10 +64,12 @@ impl Walk {
         self.over_refund(&refund.order).await?;
         self.repeated(&refund).await?;
         self.declined_and_retried().await?;
-        self.events(&refund.order).await
+        self.events(&refund.order).await?;
+        self.verified().await
     }
 
     async fn order_with_two_payments(&mut self) -> Result<String, Failure> {
+        self.show.aside("Answers are shown without fields that are empty or say nothing here.");
         self.title("An order, paid with a card and a voucher");
         let reply = self.post("/v1/orders", TEA_SET, Some("demo-tea-1001")).await?;
         let order = expect(&reply, 201)?;
@@ -151,6 +155,25 @@ impl Walk {
         for name in ["order.", "refund."] {
             must(names.contains(name), "the order and its refund made events")?;
         }
+        Ok(())
+    }
+
+    /// What `refundry verify` does, over the books that are being served.
+    async fn verified(&mut self) -> Result<(), Failure> {
+        self.title("Verified: every balance from its events, every event from the one before");
+        let report = verify(self.ledger.books(), &mut |_| ())
+            .await
+            .map_err(|problem| Failure::new(problem.to_string()))?;
+        for finding in &report.findings {
+            self.show.aside(&finding.to_string());
+        }
+        must(report.findings.is_empty(), "the books add up")?;
+        let Counts { orders, refunds, events, .. } = report.counts;
+        let (orders, refunds, events) = (thousands(orders), thousands(refunds), thousands(events));
+        self.show.note(&format!(
+            "{orders} orders, {refunds} refunds and {events} events read: the books add up, \
+             nothing was altered and nothing is missing"
+        ));
         Ok(())
     }
 

@@ -139,14 +139,14 @@ impl Report {
         ];
         let mut text = String::new();
         for (name, value) in rows {
-            let _ = writeln!(text, "  {name:<40}{value:>16}");
+            let _ = writeln!(text, "  {name:<48}{value:>16}");
         }
         for (reason, rows) in &self.skipped {
             let name = format!("rows skipped: {}", in_words(reason));
-            let _ = writeln!(text, "  {name:<40}{:>16}", thousands(*rows));
+            let _ = writeln!(text, "  {name:<48}{:>16}", thousands(*rows));
         }
         if self.unpaid > 0 {
-            let _ = writeln!(text, "  {:<40}{:>16}", "refunds NOT paid", thousands(self.unpaid));
+            let _ = writeln!(text, "  {:<48}{:>16}", "refunds NOT paid", thousands(self.unpaid));
         }
         text
     }
