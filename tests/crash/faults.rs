@@ -48,7 +48,7 @@ fn is_caught(data: &Path, key: &str) -> bool {
     let stopped = client.get("/readyz").unwrap().json()["sending"] == "stopped";
     if stopped {
         let before = record(data);
-        let order = register(&mut client, "after the damage", 10_000, "ch");
+        let order = register(&mut client, "after-the-damage", 10_000, "ch");
         let refund = client.post("/v1/refunds", "after", &refund_body(&order, 100)).unwrap().good();
         let path = format!("/v1/refunds/{}", refund["id"].as_str().unwrap());
         // Two looks for due payouts and more.
