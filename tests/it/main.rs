@@ -2,6 +2,7 @@
 
 mod gateways;
 mod harness;
+mod routes;
 mod store;
 mod tidy;
 mod workers;

@@ -302,5 +302,4 @@ impl SandboxPayouts {
         let totals = sandbox::totals(&self.at.home()).unwrap();
         (totals.calls, totals.asks)
     }
-
 }
