@@ -2,4 +2,5 @@
 
 pub mod liar;
 pub mod payouts;
+pub mod site;
 pub mod store;
