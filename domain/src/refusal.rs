@@ -1,8 +1,8 @@
 //! Every "no" a rule can give. Variants stand in the order in which they are checked: is everything
-//! there that is named, can what is written be taken, and then, does what is there forbid it. Of
-//! texts, the first in the request; of an order, the head and its lines before each payment; and
-//! that there are too many of something before any of them is looked at. Each carries what its
-//! message needs. A refusal is an answer, never an error: nothing was changed.
+//! there that is named, can what is written be taken, and then, does what is there forbid it. Where
+//! a request has several texts or a list, the first that is wrong is named (of an order, the head,
+//! then the lines, then the payments), and a list that is too long before anything in it. Each
+//! carries what its message needs. A refusal is an answer, never an error: nothing was changed.
 
 use std::fmt;
 
