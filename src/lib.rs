@@ -6,11 +6,13 @@ mod access;
 mod app;
 mod cli;
 mod clock;
+mod config;
 mod dialects;
 mod gateways;
 mod http;
 mod ledger;
 mod store;
+mod telemetry;
 mod workers;
 
 pub use cli::run;
@@ -18,15 +20,31 @@ pub use cli::run;
 /// The parts as the tests see them. Not for use elsewhere: it changes without notice.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::app::*;
+
     pub mod access {
         pub use crate::access::*;
     }
     pub mod clock {
         pub use crate::clock::*;
     }
+    pub mod config {
+        pub use crate::config::*;
+    }
+    pub mod dialects {
+        pub use crate::dialects::*;
+    }
+    pub mod http {
+        pub use crate::http::*;
+    }
     pub mod gateways {
         pub use crate::gateways::*;
+    }
+    pub mod import {
+        pub use crate::cli::import::plan::{Plan, PlannedRefund, Step};
+        pub use crate::cli::import::plan_of;
+        pub use crate::cli::import::replay::{Stage, replay};
+        pub use crate::cli::import::report::Report;
+        pub use crate::cli::import::rows::FileProblem;
     }
     pub mod ledger {
         pub use crate::ledger::*;
@@ -34,7 +52,5 @@ pub mod testing {
     pub mod store {
         pub use crate::store::*;
     }
-    pub mod workers {
-        pub use crate::workers::*;
-    }
+    pub mod workers {}
 }

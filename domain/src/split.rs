@@ -48,3 +48,35 @@ pub fn split(whole: Minor, weights: &[Minor]) -> Vec<Minor> {
     }
     units.into_iter().map(Minor::bounded).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_odd_units_go_to_the_largest_remainders_then_to_the_first() {
+        let table: [(i64, &[i64], &[i64]); 11] = [
+            (100, &[1, 1, 1], &[34, 33, 33]),
+            (200, &[1, 1, 1], &[67, 67, 66]),
+            (10, &[1, 2], &[3, 7]),
+            (1, &[1, 1], &[1, 0]),
+            (5, &[0, 3, 3], &[0, 3, 2]),
+            (2498, &[1998, 500], &[1998, 500]),
+            (7, &[0, 0], &[7, 0]),
+            (0, &[5, 5], &[0, 0]),
+            (9, &[4], &[9]),
+            (9, &[], &[]),
+            (
+                999_999_999_999_999,
+                &[999_999_999_999_999; 2],
+                &[500_000_000_000_000, 499_999_999_999_999],
+            ),
+        ];
+        for (whole, weights, expected) in table {
+            let minor = |units: &i64| Minor::new(*units).unwrap();
+            let parts = split(minor(&whole), &weights.iter().map(minor).collect::<Vec<_>>());
+            let found: Vec<i64> = parts.into_iter().map(Minor::get).collect();
+            assert_eq!(found, expected, "{whole} over {weights:?}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! about one database stays in its folder.
 
 pub mod anchor;
+mod encode;
 pub mod facts;
 pub mod sqlite;
 

@@ -1,1 +1,8 @@
+//! One binary for everything that is tested in process.
 
+mod gateways;
+mod harness;
+mod import;
+mod store;
+mod tidy;
+mod workers;

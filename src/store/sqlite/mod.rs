@@ -1,1 +1,459 @@
-//! The embedded database.
+//! The embedded database: one thread that writes, readers beside it.
+
+/// `SELECT` the columns of a list in `rows` from the rest of a query, as one text that is made
+/// once.
+macro_rules! select {
+    ($columns:ident, $rest:expr) => {{
+        static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+            format!("SELECT {} FROM {}", crate::store::sqlite::rows::$columns, $rest)
+        });
+        SQL.as_str()
+    }};
+}
+
+mod admin;
+mod checkpoint;
+mod commit;
+mod events;
+mod list;
+mod load;
+mod open;
+mod page;
+mod rows;
+mod seal;
+mod transactions;
+mod work;
+mod write;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Sender, channel};
+
+use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
+use refundry_domain::book::Book;
+use refundry_domain::changes::{Queue, Work};
+use refundry_domain::ids::{
+    EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+};
+use refundry_domain::merchant::{Administration, Key, Merchant};
+use refundry_domain::order::Order;
+use refundry_domain::refund::Refund;
+use refundry_domain::returns::Return;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::{Semaphore, oneshot};
+
+pub use self::open::OpenError;
+use self::writer::{Health, Job, Settled, Writer};
+use super::encode::Unreadable;
+use super::{
+    Administered, Event, EventFilter, Intent, OrderFilter, Page, RefundFilter, ReturnFilter, Seal,
+    Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
+};
+
+/// How many questions are answered at once.
+const READERS: usize = 4;
+
+/// Why something in the database failed, before it is known what that means for the store.
+#[derive(Debug, thiserror::Error)]
+enum Fail {
+    /// It is not known what is on disk.
+    #[error("{0}")]
+    Lost(String),
+    #[error("{0}")]
+    Full(String),
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl From<rusqlite::Error> for Fail {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is SQLite's, and open")]
+    fn from(error: rusqlite::Error) -> Fail {
+        let why = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Fail::Full(why),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+                Fail::Lost(why)
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OutOfMemory) => {
+                Fail::Unavailable(why)
+            }
+            _ => Fail::Damaged(why),
+        }
+    }
+}
+
+impl Fail {
+    /// Of a commit that came back with an error, only that of a full disk leaves no doubt:
+    /// nothing was synced then.
+    fn of_commit(error: rusqlite::Error) -> Fail {
+        match Fail::from(error) {
+            Fail::Full(why) => Fail::Full(why),
+            Fail::Lost(why) | Fail::Unavailable(why) | Fail::Damaged(why) => Fail::Lost(why),
+        }
+    }
+}
+
+impl From<Unreadable> for Fail {
+    fn from(error: Unreadable) -> Fail {
+        Fail::Damaged(error.to_string())
+    }
+}
+
+impl From<Fail> for StoreError {
+    fn from(fail: Fail) -> StoreError {
+        match fail {
+            Fail::Lost(why) | Fail::Full(why) | Fail::Unavailable(why) => {
+                StoreError::Unavailable(why)
+            }
+            Fail::Damaged(why) => StoreError::Damaged(why),
+        }
+    }
+}
+
+/// Books in one SQLite database in a directory of its own. Dropping it without
+/// [`Store::close`] is what a crash is: nothing that was answered is lost.
+pub struct SqliteStore {
+    instance: Arc<str>,
+    jobs: Sender<Job>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    /// As many as there are readers.
+    free: Semaphore,
+    health: Arc<RwLock<Health>>,
+    standing: Arc<RwLock<Standing>>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+impl SqliteStore {
+    /// Opens the books in `dir`, or begins new ones, with one merchant, number 1.
+    pub fn open(dir: &Path) -> Result<Arc<SqliteStore>, OpenError> {
+        let mut opened = open::open(dir)?;
+        let health = Arc::new(RwLock::new(Health::Well));
+        let standing = Arc::new(RwLock::new(opened.standing));
+        let (jobs, waiting) = channel();
+        let (chores, to_do) = channel();
+        let settled = Arc::new(AtomicBool::new(false));
+        let wal = checkpoint::Wal::of(&mut opened.conn)?;
+        let mut readers = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            let reader = open::connect(dir, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            reader.pragma_update(None, "cache_size", -8_192)?;
+            readers.push(reader);
+        }
+        let mover = open::connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        mover.pragma_update(None, "wal_autocheckpoint", 0)?;
+        mover.pragma_update(None, "cache_size", -512)?;
+        let failed = |source| OpenError::Directory { path: dir.to_owned(), source };
+        let handle = opened.anchor.handle().map_err(failed)?;
+        let merchants = admin::merchants(&opened.conn)?;
+        let writer = Writer {
+            conn: opened.conn,
+            instance: opened.instance.clone(),
+            next: opened.next,
+            merchants: merchants.iter().map(|merchant| merchant.id.0).collect(),
+            anchor: opened.anchor,
+            mark: opened.mark,
+            sealing: opened.sealing,
+            unsealed: opened.unsealed,
+            health: health.clone(),
+            standing: standing.clone(),
+            chores,
+            settled: settled.clone(),
+            wal,
+            _lock: opened.lock,
+        };
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let threads = vec![
+            named("store-writer").spawn(move || writer.run(&waiting)).map_err(failed)?,
+            named("store-mover")
+                .spawn(move || checkpoint::run(&mover, &handle, &to_do, &settled))
+                .map_err(failed)?,
+        ];
+        Ok(Arc::new(SqliteStore {
+            instance: opened.instance,
+            jobs,
+            readers: Arc::new(Mutex::new(readers)),
+            free: Semaphore::new(READERS),
+            health,
+            standing,
+            threads: Mutex::new(threads),
+        }))
+    }
+
+    /// Asks a reader. All that one question reads is of one moment.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = || StoreError::Unavailable("the store is closed".to_owned());
+        let _turn = self.free.acquire().await.map_err(|_| closed())?;
+        let readers = self.readers.clone();
+        let answered = tokio::task::spawn_blocking(move || {
+            let conn = readers.lock().pop().ok_or_else(closed)?;
+            let asked = || -> Result<T, Fail> {
+                conn.prepare_cached("BEGIN")?.execute([])?;
+                question(&conn)
+            };
+            let answer = asked();
+            if !conn.is_autocommit() {
+                // Nothing was written; there is nothing that could fail to be undone.
+                let _ = conn.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
+            }
+            readers.lock().push(conn);
+            answer.map_err(StoreError::from)
+        });
+        answered.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    /// Has the writer do something between its batches.
+    async fn write<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Alone(Box::new(move |writer| {
+            // Whoever asked may have hung up; what was done stays done.
+            let _ = reply.send(task(writer));
+        }));
+        self.jobs.send(job).map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Why the writer does not answer.
+    fn gone(&self) -> StoreError {
+        match &*self.health.read() {
+            Health::Broken(why) => StoreError::Broken(why.clone()),
+            Health::Well | Health::Full(_) => StoreError::Broken("the store is closed".to_owned()),
+        }
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        // The directory is free once this returns. A writer that is gone needs no word.
+        let _ = self.jobs.send(Job::Stop);
+        self.readers.lock().clear();
+        for thread in self.threads.lock().drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, intent: Intent) -> Settled {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Commit { intent: Box::new(intent), reply };
+        self.jobs.send(job).map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    async fn order(
+        &self,
+        merchant: MerchantId,
+        order: OrderRef,
+    ) -> Result<Option<Book>, StoreError> {
+        self.read(move |conn| Ok(load::order(conn, merchant, &order)?.map(|loaded| loaded.book)))
+            .await
+    }
+
+    async fn orders(
+        &self,
+        merchant: MerchantId,
+        filter: OrderFilter,
+        page: Page,
+    ) -> Result<Slice<Order>, StoreError> {
+        self.read(move |conn| list::orders(conn, merchant, &filter, page)).await
+    }
+
+    async fn refund(
+        &self,
+        merchant: MerchantId,
+        refund: RefundId,
+    ) -> Result<Option<Refund>, StoreError> {
+        self.read(move |conn| load::refund(conn, merchant, refund)).await
+    }
+
+    async fn refunds(
+        &self,
+        merchant: MerchantId,
+        filter: RefundFilter,
+        page: Page,
+    ) -> Result<Slice<Refund>, StoreError> {
+        self.read(move |conn| list::refunds(conn, merchant, &filter, page)).await
+    }
+
+    async fn transaction(
+        &self,
+        merchant: MerchantId,
+        transaction: TransactionId,
+    ) -> Result<Option<TransactionRow>, StoreError> {
+        self.read(move |conn| load::transaction(conn, merchant, transaction)).await
+    }
+
+    async fn transactions(
+        &self,
+        merchant: MerchantId,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Result<Slice<TransactionRow>, StoreError> {
+        self.read(move |conn| transactions::transactions(conn, merchant, &filter, page)).await
+    }
+
+    async fn transaction_by_key(
+        &self,
+        key: String,
+    ) -> Result<Option<(MerchantId, TransactionId)>, StoreError> {
+        self.read(move |conn| load::transaction_by_key(conn, &key)).await
+    }
+
+    async fn return_of(
+        &self,
+        merchant: MerchantId,
+        return_id: ReturnId,
+    ) -> Result<Option<Return>, StoreError> {
+        self.read(move |conn| load::return_of(conn, merchant, return_id)).await
+    }
+
+    async fn returns(
+        &self,
+        merchant: MerchantId,
+        filter: ReturnFilter,
+        page: Page,
+    ) -> Result<Slice<Return>, StoreError> {
+        self.read(move |conn| list::returns(conn, merchant, &filter, page)).await
+    }
+
+    async fn events(
+        &self,
+        merchant: MerchantId,
+        filter: EventFilter,
+        page: Page,
+    ) -> Result<Slice<Event>, StoreError> {
+        self.read(move |conn| events::events(conn, merchant, &filter, page)).await
+    }
+
+    async fn due(
+        &self,
+        queue: Queue,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(MerchantId, Work)>, StoreError> {
+        self.read(move |conn| work::due(conn, queue, now, limit)).await
+    }
+
+    async fn administer(
+        &self,
+        merchant: MerchantId,
+        by: Arc<str>,
+        at: Timestamp,
+        change: Administration,
+    ) -> Result<Administered, StoreError> {
+        let by = admin::By { by, at };
+        self.write(move |writer| {
+            writer.transaction(|writer, batch| {
+                admin::administer(writer, batch, merchant, &by, change)
+            })
+        })
+        .await
+    }
+
+    async fn merchant(&self, merchant: MerchantId) -> Result<Option<Merchant>, StoreError> {
+        self.read(move |conn| admin::merchant(conn, merchant)).await
+    }
+
+    async fn merchants(&self) -> Result<Vec<Merchant>, StoreError> {
+        self.read(admin::merchants).await
+    }
+
+    async fn keys(&self, merchant: MerchantId) -> Result<Vec<Key>, StoreError> {
+        self.read(move |conn| admin::keys(conn, merchant)).await
+    }
+
+    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<Key>, StoreError> {
+        self.read(move |conn| admin::key_by_hash(conn, hash)).await
+    }
+
+    async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError> {
+        self.read(move |conn| admin::key(conn, merchant, key)).await
+    }
+
+    fn instance(&self) -> Arc<str> {
+        self.instance.clone()
+    }
+
+    async fn seal(&self, at: Timestamp) -> Result<Option<Seal>, StoreError> {
+        self.write(move |writer| writer.transaction(|writer, batch| seal::add(writer, batch, at)))
+            .await
+    }
+
+    async fn seals(&self) -> Result<Vec<Seal>, StoreError> {
+        self.read(seal::all).await
+    }
+
+    async fn event_hashes(
+        &self,
+        after: EventId,
+        limit: u32,
+    ) -> Result<Vec<(EventId, [u8; 32])>, StoreError> {
+        self.read(move |conn| {
+            let found = seal::hashes(conn, after.0, limit)?;
+            Ok(found.into_iter().map(|(_, number, hash)| (EventId(number), hash)).collect())
+        })
+        .await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |writer| {
+            writer.transaction(|writer, _| work::forget(&writer.conn, before, limit))
+        })
+        .await
+    }
+
+    fn standing(&self) -> Standing {
+        self.standing.read().clone()
+    }
+
+    async fn accept(&self, by: Arc<str>, at: Timestamp) -> Result<(), StoreError> {
+        let by = admin::By { by, at };
+        self.write(move |writer| seal::accept(writer, &by)).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        let health = self.health.read().clone();
+        match health {
+            Health::Well => Ok(()),
+            Health::Broken(why) => Err(StoreError::Broken(why)),
+            // Nobody may ask for a write while it is not ready, so this one finds out.
+            Health::Full(_) => {
+                self.write(|writer| writer.transaction(|writer, _| work::probe(&writer.conn))).await
+            }
+        }
+    }
+
+    async fn close(&self) {
+        let closing = self.write(|writer| {
+            checkpoint::checkpoint(&writer.conn, "TRUNCATE");
+            if let Err(error) = writer.anchor.sync() {
+                tracing::warn!(%error, "the anchor could not be synced");
+            }
+            Ok(())
+        });
+        // When the writer is gone already, there is nothing to be waited for.
+        let _ = closing.await;
+        self.free.close();
+        let _ = self.jobs.send(Job::Stop);
+        self.readers.lock().clear();
+        let threads: Vec<_> = self.threads.lock().drain(..).collect();
+        let ended = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        });
+        let _ = ended.await;
+    }
+}

@@ -1,0 +1,161 @@
+//! Columns that hold more than one value, as the stores keep them.
+
+use refundry_domain::merchant::{Scope, Settings};
+use refundry_domain::money::{Currency, Minor};
+use refundry_domain::order::Metadata;
+use refundry_domain::policy::Approval;
+use refundry_domain::refund::{AskedBy, Part};
+use refundry_domain::returns::ReturnItem;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use super::facts::json;
+
+/// What a column holds is not what this program writes there.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} holds {found:?}")]
+pub struct Unreadable {
+    what: &'static str,
+    found: String,
+}
+
+pub fn unreadable(what: &'static str, found: impl ToString) -> Unreadable {
+    let found = found.to_string().chars().take(100).collect();
+    Unreadable { what, found }
+}
+
+pub fn minor(units: i64) -> Result<Minor, Unreadable> {
+    Minor::new(units).ok_or_else(|| unreadable("an amount", units))
+}
+
+pub fn currency(code: &str) -> Result<Currency, Unreadable> {
+    Currency::parse(code).map_err(|_| unreadable("a currency", code))
+}
+
+/// A name of one of the domain's lists.
+pub fn named<T>(
+    what: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+    name: &str,
+) -> Result<T, Unreadable> {
+    parse(name).ok_or_else(|| unreadable(what, name))
+}
+
+pub fn metadata(metadata: &Metadata) -> Option<String> {
+    (!metadata.is_empty()).then(|| json(metadata))
+}
+
+pub fn read_metadata(text: Option<&str>) -> Result<Metadata, Unreadable> {
+    match text {
+        Some(text) => serde_json::from_str(text).map_err(|_| unreadable("metadata", text)),
+        None => Ok(Metadata::new()),
+    }
+}
+
+/// `[[line, quantity, amount, released, released_quantity], …]`
+pub fn parts(parts: &[Part]) -> Option<String> {
+    let rows: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let (amount, released) = (part.amount.get(), part.released.get());
+            (part.line, part.quantity, amount, released, part.released_quantity)
+        })
+        .collect();
+    (!rows.is_empty()).then(|| json(&rows))
+}
+
+pub fn read_parts(text: Option<&str>) -> Result<Vec<Part>, Unreadable> {
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let rows: Vec<(u32, u32, i64, i64, u32)> =
+        serde_json::from_str(text).map_err(|_| unreadable("a refund's parts", text))?;
+    rows.into_iter()
+        .map(|(line, quantity, amount, released, released_quantity)| {
+            let (amount, released) = (minor(amount)?, minor(released)?);
+            Ok(Part { line, quantity, amount, released, released_quantity })
+        })
+        .collect()
+}
+
+/// `[[line, quantity, reason], …]`
+pub fn items(items: &[ReturnItem]) -> String {
+    let rows: Vec<_> =
+        items.iter().map(|item| (item.line, item.quantity, item.reason.as_str())).collect();
+    json(&rows)
+}
+
+pub fn read_items(text: &str) -> Result<Vec<ReturnItem>, Unreadable> {
+    let rows: Vec<(u32, u32, String)> =
+        serde_json::from_str(text).map_err(|_| unreadable("a return's items", text))?;
+    let item = |(line, quantity, reason)| ReturnItem { line, quantity, reason };
+    Ok(rows.into_iter().map(item).collect())
+}
+
+/// `amount`, `items`, or `percent 12.5`.
+pub fn asked_by(asked_by: &AskedBy) -> String {
+    match asked_by {
+        AskedBy::Amount => "amount".to_owned(),
+        AskedBy::Items => "items".to_owned(),
+        AskedBy::Percent(percent) => format!("percent {percent}"),
+    }
+}
+
+pub fn read_asked_by(text: &str) -> Result<AskedBy, Unreadable> {
+    match (text, text.strip_prefix("percent ")) {
+        ("amount", _) => Ok(AskedBy::Amount),
+        ("items", _) => Ok(AskedBy::Items),
+        (_, Some(percent)) => Ok(AskedBy::Percent(percent.to_owned())),
+        _ => Err(unreadable("what a refund was asked by", text)),
+    }
+}
+
+/// The names, with a space between.
+pub fn scopes(scopes: &[Scope]) -> String {
+    scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" ")
+}
+
+pub fn read_scopes(text: &str) -> Result<Vec<Scope>, Unreadable> {
+    text.split_whitespace().map(|name| named("a scope", Scope::parse, name)).collect()
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsData {
+    approval: ApprovalData,
+    information_expiry_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ApprovalData {
+    Never,
+    Always,
+    Above(BTreeMap<String, i64>),
+}
+
+pub fn settings(settings: &Settings) -> String {
+    let approval = match &settings.approval {
+        Approval::Never => ApprovalData::Never,
+        Approval::Always => ApprovalData::Always,
+        Approval::Above(limits) => ApprovalData::Above(
+            limits.iter().map(|(currency, limit)| (currency.code().into(), limit.get())).collect(),
+        ),
+    };
+    json(&SettingsData { approval, information_expiry_ms: settings.information_expiry_ms })
+}
+
+pub fn read_settings(text: &str) -> Result<Settings, Unreadable> {
+    let data: SettingsData =
+        serde_json::from_str(text).map_err(|_| unreadable("a merchant's settings", text))?;
+    let approval = match data.approval {
+        ApprovalData::Never => Approval::Never,
+        ApprovalData::Always => Approval::Always,
+        ApprovalData::Above(limits) => {
+            let limits = limits
+                .into_iter()
+                .map(|(code, limit)| Ok((currency(&code)?, minor(limit)?)))
+                .collect::<Result<_, Unreadable>>()?;
+            Approval::Above(limits)
+        }
+    };
+    Ok(Settings { approval, information_expiry_ms: data.information_expiry_ms })
+}

@@ -1,0 +1,279 @@
+//! One intent inside the writer's transaction: claimed, decided, written, answered.
+
+use refundry_domain::book::Book;
+use refundry_domain::changes::{Changes, Mark, Work, WorkChange};
+use refundry_domain::command::{Command, Target};
+use refundry_domain::decide::{Context, decide, register};
+use refundry_domain::event::Fact;
+use refundry_domain::ids::Numbers;
+use refundry_domain::refusal::Refusal;
+use rusqlite::{Connection, params};
+use sha2::{Digest, Sha256};
+
+use super::load::{self, Loaded, Referenced};
+use super::{Fail, write};
+use crate::store::facts::{self, Unlinked};
+use crate::store::{Answer, Claim, Intent, Settlement};
+
+/// What a batch has used up and made so far.
+pub struct Batch {
+    pub numbers: Numbers,
+    /// In order of number.
+    pub events: Vec<Linked>,
+}
+
+/// A new event's place in the books.
+pub struct Linked {
+    pub merchant: i64,
+    pub number: i64,
+    pub hash: [u8; 32],
+}
+
+/// Carries an intent out inside the open transaction. On an error the transaction is to be rolled
+/// back: it may hold half of the intent.
+pub fn settle(
+    conn: &Connection,
+    instance: &str,
+    batch: &mut Batch,
+    intent: &Intent,
+) -> Result<Settlement, Fail> {
+    let claim = intent.claim.as_ref().filter(|_| !intent.dry_run);
+    if let Some(claim) = claim
+        && let Some(settled) = known(conn, intent, claim)?
+    {
+        return Ok(settled);
+    }
+    let first = batch.numbers.peek();
+    let decided = match load(conn, batch, intent)? {
+        Ok((loaded, taken)) => decision(instance, batch, intent, loaded, taken),
+        Err(refusal) => Err(refusal),
+    };
+    if intent.dry_run || decided.is_err() {
+        batch.numbers = Numbers::starting_at(first);
+    }
+    match decided {
+        Ok((mut loaded, changes)) => {
+            if !intent.dry_run {
+                apply(conn, batch, intent, &mut loaded, &changes)?;
+            }
+            let answer = answer(conn, batch, intent, Ok(&loaded.book))?;
+            let work = if intent.dry_run { Vec::new() } else { put(changes.work) };
+            Ok(Settlement::Done { book: Box::new(loaded.book), answer, work })
+        }
+        Err(refusal) => {
+            let answer = answer(conn, batch, intent, Err(&refusal))?;
+            Ok(Settlement::Refused { refusal, answer })
+        }
+    }
+}
+
+fn put(work: Vec<WorkChange>) -> Vec<Work> {
+    work.into_iter()
+        .filter_map(|change| match change {
+            WorkChange::Put(work) => Some(work),
+            WorkChange::Remove { .. } => None,
+        })
+        .collect()
+}
+
+fn digest(key: &str) -> [u8; 16] {
+    let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+    let mut start = [0; 16];
+    start.copy_from_slice(&hash[..16]);
+    start
+}
+
+/// What is known of the claim's key, if it was used before.
+fn known(conn: &Connection, intent: &Intent, claim: &Claim) -> Result<Option<Settlement>, Fail> {
+    let sql = "SELECT answer FROM claims WHERE merchant = ?1 AND digest = ?2";
+    let found: Option<i64> =
+        load::one(conn, sql, (intent.merchant.0, digest(&claim.key)), |row| Ok(row.get(0)?))?;
+    let Some(number) = found else { return Ok(None) };
+    let sql = "SELECT fingerprint, status, body FROM answers WHERE merchant = ?1 AND number = ?2";
+    let kept = load::one(conn, sql, (intent.merchant.0, number), |row| {
+        let fingerprint: [u8; 32] = row.get(0)?;
+        Ok((fingerprint, Answer { status: row.get(1)?, body: row.get(2)? }))
+    })?;
+    Ok(Some(match kept {
+        Some((fingerprint, answer)) if fingerprint == claim.fingerprint => {
+            Settlement::Replayed(answer)
+        }
+        Some(_) | None => Settlement::KeyReused,
+    }))
+}
+
+/// A book to decide on, if there is to be one already, and who has the wanted reference.
+type Before = (Option<Loaded>, Option<i64>);
+
+fn load(
+    conn: &Connection,
+    batch: &mut Batch,
+    intent: &Intent,
+) -> Result<Result<Before, Refusal>, Fail> {
+    let (table, wanted) = match (&intent.target, &*intent.command) {
+        (Target::NewOrder, Command::RegisterOrder(new)) => {
+            let taken = reference(conn, batch, intent, Referenced::Orders, &new.reference)?;
+            return Ok(Ok((None, taken)));
+        }
+        (_, Command::OpenReturn(new)) => (Referenced::Returns, &new.reference),
+        _ => {
+            let loaded = load::target(conn, intent.merchant, &intent.target)?;
+            return Ok(loaded.map(|loaded| (Some(loaded), None)));
+        }
+    };
+    let loaded = load::target(conn, intent.merchant, &intent.target)?;
+    let taken = reference(conn, batch, intent, table, wanted)?;
+    Ok(loaded.map(|loaded| (Some(loaded), taken)))
+}
+
+/// Who has the wanted reference. When none is wanted, sees to it that the digits of the next
+/// number are not somebody's reference.
+fn reference(
+    conn: &Connection,
+    batch: &mut Batch,
+    intent: &Intent,
+    table: Referenced,
+    wanted: &Option<String>,
+) -> Result<Option<i64>, Fail> {
+    if let Some(wanted) = wanted {
+        return load::reference(conn, intent.merchant, table, wanted);
+    }
+    loop {
+        let next = batch.numbers.peek().to_string();
+        if load::reference(conn, intent.merchant, table, &next)?.is_none() {
+            return Ok(None);
+        }
+        batch.numbers.take();
+    }
+}
+
+type Decision = Result<(Loaded, Changes), Refusal>;
+
+fn decision(
+    instance: &str,
+    batch: &mut Batch,
+    intent: &Intent,
+    loaded: Option<Loaded>,
+    reference_taken: Option<i64>,
+) -> Decision {
+    let mut context = Context {
+        now: intent.at,
+        by: &intent.by,
+        policy: &intent.policy,
+        numbers: &mut batch.numbers,
+        instance,
+        reference_taken,
+    };
+    let (last_event, last_refund) =
+        loaded.as_ref().map_or((0, 0), |loaded| (loaded.last_event, loaded.last_refund));
+    let (book, changes) = match (loaded, &*intent.command) {
+        (None, Command::RegisterOrder(new)) => register(intent.merchant, new, &mut context),
+        (None, _) => Err(Refusal::UnknownOrder),
+        (Some(loaded), command) => decide(loaded.book, command, &mut context),
+    }?;
+    Ok((Loaded { book, last_event, last_refund }, changes))
+}
+
+fn apply(
+    conn: &Connection,
+    batch: &mut Batch,
+    intent: &Intent,
+    loaded: &mut Loaded,
+    changes: &Changes,
+) -> Result<(), Fail> {
+    write::marked(conn, loaded, changes)?;
+    for fact in &changes.facts {
+        link(conn, batch, intent, loaded, fact)?;
+    }
+    match changes.order {
+        Some(mark) => write::order(conn, loaded, mark),
+        None if changes.facts.is_empty() => Ok(()),
+        None => write::order(conn, loaded, Mark::Changed),
+    }
+}
+
+/// Numbers a fact and links it to its predecessor in the order's chain.
+fn link(
+    conn: &Connection,
+    batch: &mut Batch,
+    intent: &Intent,
+    loaded: &mut Loaded,
+    fact: &Fact,
+) -> Result<(), Fail> {
+    let (subject_kind, subject) = facts::subject(fact.subject());
+    let order = &mut loaded.book.order;
+    let data = facts::data(fact);
+    let event = Unlinked {
+        merchant: order.merchant.0,
+        order: order.id.0,
+        position: order.chain.length + 1,
+        number: batch.numbers.take(),
+        name: fact.name(),
+        subject_kind,
+        subject,
+        at: intent.at.0,
+        by: &intent.by,
+        data: &data,
+    };
+    order.chain.hash = event.hash(&order.chain.hash);
+    order.chain.length = event.position;
+    insert_event(conn, batch, &event, loaded.last_event, order.chain.hash)?;
+    loaded.last_event = event.number;
+    Ok(())
+}
+
+pub fn insert_event(
+    conn: &Connection,
+    batch: &mut Batch,
+    event: &Unlinked<'_>,
+    previous: i64,
+    hash: [u8; 32],
+) -> Result<(), Fail> {
+    let sql = "INSERT INTO events (merchant, number, order_number, previous, position, name, \
+        subject_kind, subject, happened_at, done_by, data, hash) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    conn.prepare_cached(sql)?.execute(params![
+        event.merchant,
+        event.number,
+        event.order,
+        previous,
+        event.position,
+        event.name,
+        event.subject_kind,
+        event.subject,
+        event.at,
+        event.by,
+        event.data,
+        hash,
+    ])?;
+    batch.events.push(Linked { merchant: event.merchant, number: event.number, hash });
+    Ok(())
+}
+
+/// Renders the answer, and keeps it with the claim, unless this is a dry run.
+fn answer(
+    conn: &Connection,
+    batch: &mut Batch,
+    intent: &Intent,
+    outcome: Result<&Book, &Refusal>,
+) -> Result<Option<Answer>, Fail> {
+    let Some(claim) = &intent.claim else { return Ok(None) };
+    let answer = (claim.render)(outcome);
+    if intent.dry_run {
+        return Ok(Some(answer));
+    }
+    let number = batch.numbers.take();
+    let sql = "INSERT INTO claims (merchant, digest, answer) VALUES (?1, ?2, ?3)";
+    conn.prepare_cached(sql)?.execute((intent.merchant.0, digest(&claim.key), number))?;
+    let sql = "INSERT INTO answers (merchant, number, fingerprint, status, answered_at, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    conn.prepare_cached(sql)?.execute(params![
+        intent.merchant.0,
+        number,
+        claim.fingerprint,
+        answer.status,
+        intent.at.0,
+        answer.body,
+    ])?;
+    Ok(Some(answer))
+}

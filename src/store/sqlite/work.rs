@@ -1,0 +1,44 @@
+//! What the workers and the housekeeping ask for.
+
+use refundry_domain::changes::{Queue, Work};
+use refundry_domain::ids::{MerchantId, Timestamp};
+use rusqlite::Connection;
+
+use super::{Fail, load, rows};
+
+pub fn due(
+    conn: &Connection,
+    queue: Queue,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(MerchantId, Work)>, Fail> {
+    let sql = select!(
+        WORK,
+        "work INDEXED BY work_by_due WHERE queue = ?1 AND due <= ?2 \
+        AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due LIMIT ?3"
+    );
+    load::many(conn, sql, (queue.name(), now.0, limit), rows::work)
+}
+
+/// Answers are numbered in the order of time, so the oldest come first.
+pub fn forget(conn: &Connection, before: Timestamp, limit: u32) -> Result<u64, Fail> {
+    let merchants =
+        load::many(conn, "SELECT number FROM merchants", [], |row| Ok(row.get::<_, i64>(0)?))?;
+    let mut forgotten = 0;
+    for merchant in merchants {
+        let sql = "DELETE FROM answers WHERE merchant = ?1 AND number IN (SELECT number FROM \
+            (SELECT number, answered_at FROM answers WHERE merchant = ?1 ORDER BY number LIMIT ?3) \
+            WHERE answered_at < ?2)";
+        let left = u64::from(limit).saturating_sub(forgotten);
+        let left = i64::try_from(left).unwrap_or(i64::MAX);
+        let count = conn.prepare_cached(sql)?.execute((merchant, before.0, left))?;
+        forgotten += u64::try_from(count).unwrap_or(u64::MAX);
+    }
+    Ok(forgotten)
+}
+
+/// Writes something that changes nothing, to see whether it can be written.
+pub fn probe(conn: &Connection) -> Result<(), Fail> {
+    conn.execute("UPDATE state SET value = value WHERE name = 'next'", [])?;
+    Ok(())
+}

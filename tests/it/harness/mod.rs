@@ -1,0 +1,5 @@
+//! What the tests stand on.
+
+pub mod liar;
+pub mod payouts;
+pub mod store;
