@@ -6,11 +6,13 @@ mod access;
 mod app;
 mod cli;
 mod clock;
+mod config;
 mod dialects;
 mod gateways;
 mod http;
 mod ledger;
 mod store;
+mod telemetry;
 mod workers;
 
 pub use cli::run;
@@ -25,8 +27,24 @@ pub mod testing {
     pub mod clock {
         pub use crate::clock::*;
     }
+    pub mod config {
+        pub use crate::config::*;
+    }
+    pub mod dialects {
+        pub use crate::dialects::*;
+    }
+    pub mod http {
+        pub use crate::http::*;
+    }
     pub mod gateways {
         pub use crate::gateways::*;
+    }
+    pub mod import {
+        pub use crate::cli::import::plan::{Plan, PlannedRefund, Step};
+        pub use crate::cli::import::plan_of;
+        pub use crate::cli::import::replay::{Stage, replay};
+        pub use crate::cli::import::report::Report;
+        pub use crate::cli::import::rows::FileProblem;
     }
     pub mod ledger {
         pub use crate::ledger::*;

@@ -1,5 +1,11 @@
 //! Who asks: credential → [`Caller`].
 
+pub mod bank;
+pub mod gate;
+pub mod limits;
+pub mod seal;
+pub mod secret;
+
 use std::sync::Arc;
 
 use refundry_domain::ids::{KeyId, MerchantId};

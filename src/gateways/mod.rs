@@ -1,6 +1,8 @@
 //! Money out: the connectors to providers. A gateway only talks to its provider; it knows nothing
 //! of the books. Doubt is an [`Outcome`], so a time-out can never become a failure by accident.
 
+pub mod sandbox;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use refundry_domain::policy::Abilities;
 pub struct Attempt {
     pub merchant: MerchantId,
     pub transaction: TransactionId,
+    /// The payment that is given back.
+    pub payment: TransactionId,
     /// The provider's idempotency key: the same in every call for this attempt.
     pub key: String,
     pub amount: Money,
@@ -53,6 +57,10 @@ pub trait Gateway: Send + Sync {
     fn deduplicates(&self) -> bool;
     /// Whether [`Gateway::ask`] can tell what became of an attempt.
     fn can_be_asked(&self) -> bool;
+    /// How many attempts it may be given at once, unless the operator says otherwise.
+    fn concurrency(&self) -> usize {
+        64
+    }
     /// Has the provider carry the attempt out. Must be safe to call again with the same attempt
     /// where [`Gateway::deduplicates`].
     async fn pay(&self, attempt: &Attempt) -> Outcome;
@@ -72,6 +80,15 @@ impl Gateways {
 
     pub fn named(&self, provider: &str) -> Option<&Arc<dyn Gateway>> {
         self.0.get(provider)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What the rules need to know of each.
+    pub fn abilities(&self) -> BTreeMap<String, Abilities> {
+        self.0.iter().map(|(name, gateway)| ((*name).to_owned(), gateway.abilities())).collect()
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Gateway>> {

@@ -1,1 +1,58 @@
 //! The HTTP server around the dialects.
+
+pub mod docs;
+pub mod health;
+pub mod metrics;
+pub mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
+
+use crate::access::gate::Gate;
+use crate::access::seal::Sealer;
+use crate::clock::Clock;
+use crate::dialects::native;
+use crate::dialects::shared::problem::Problem;
+use crate::dialects::shared::right::Desk;
+use crate::ledger::Ledger;
+use crate::store::Store;
+use metrics::Metrics;
+
+/// Everything that answers requests.
+pub struct Site {
+    pub router: Router,
+    pub metrics: Arc<Metrics>,
+    /// Becomes true when the server drains, and ends the streams.
+    stop: watch::Sender<bool>,
+}
+
+/// The site over a ledger and its store.
+pub fn site(
+    ledger: Arc<Ledger>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    sealer: Arc<Sealer>,
+) -> Site {
+    let (stop, stopping) = watch::channel(false);
+    let metrics = Arc::new(Metrics::new());
+    let seen = metrics.clone();
+    ledger.observe(Box::new(move |command, answered| seen.command(command, answered)));
+    let gate = Arc::new(Gate::new(store.clone(), clock));
+    let health = health::router(ledger.clone(), metrics.clone());
+    let router = native::router()
+        .with_state(Desk::new(ledger, gate, sealer, stopping))
+        .merge(health)
+        .merge(docs::router())
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(refuse_method);
+    Site { router, metrics, stop }
+}
+
+/// axum adds the Allow field.
+async fn refuse_method(_headers: HeaderMap) -> Response {
+    Problem::method_not_allowed(None).into_response()
+}

@@ -6,7 +6,7 @@ mod replay;
 pub mod verify;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use refundry_domain::book::Book;
@@ -29,6 +29,9 @@ const SETTINGS_TTL_MS: i64 = 5_000;
 /// Work that a commit has just made, told to the workers so that they need not look for it.
 pub type Hint = (MerchantId, Work);
 
+/// Told of every command and what became of it.
+pub type Observer = Box<dyn Fn(&Command, Result<&Answered, &Fault>) + Send + Sync>;
+
 pub struct Ledger {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -39,6 +42,7 @@ pub struct Ledger {
     hints: mpsc::UnboundedSender<Hint>,
     /// Changes with every commit that may have made events.
     commits: watch::Sender<u64>,
+    observer: OnceLock<Observer>,
 }
 
 /// Why a command was neither carried out nor refused by a rule.
@@ -83,6 +87,7 @@ impl Ledger {
             running: Mutex::default(),
             hints,
             commits: watch::Sender::new(0),
+            observer: OnceLock::new(),
         };
         (Arc::new(ledger), told)
     }
@@ -94,6 +99,11 @@ impl Ledger {
 
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Has somebody told of every command from now on; the first who asks.
+    pub fn observe(&self, observer: Observer) {
+        let _ = self.observer.set(observer);
     }
 
     /// Ticks with every commit, for those who follow the events.
@@ -111,13 +121,31 @@ impl Ledger {
         claim: Option<Claim>,
         dry_run: bool,
     ) -> Result<Answered, Fault> {
+        let command = Arc::new(command);
+        let answered = self.settle(caller, target, command.clone(), claim, dry_run).await;
+        if let Some(observer) = self.observer.get()
+            && !dry_run
+        {
+            observer(&command, answered.as_ref());
+        }
+        answered
+    }
+
+    async fn settle(
+        &self,
+        caller: &Caller,
+        target: Target,
+        command: Arc<Command>,
+        claim: Option<Claim>,
+        dry_run: bool,
+    ) -> Result<Answered, Fault> {
         let _running = self.enter(caller.merchant, claim.as_ref())?;
         let intent = Intent {
             merchant: caller.merchant,
             by: caller.by.clone(),
             at: self.clock.now(),
             target,
-            command: Arc::new(command),
+            command,
             policy: self.policy(caller.merchant).await?,
             claim,
             dry_run,

@@ -1,3 +1,9 @@
+//! One binary for everything that is tested in process.
+
+mod gateways;
 mod harness;
+mod import;
+mod routes;
 mod store;
 mod tidy;
+mod workers;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["config"]),
     ("store", &["clock"]),
     ("gateways", &["clock"]),
     ("access", &["store", "clock"]),

@@ -45,7 +45,7 @@ use refundry_domain::returns::Return;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, oneshot};
 
-pub use self::open::OpenError;
+pub use self::open::{FILE, OpenError};
 use self::writer::{Health, Job, Settled, Writer};
 use super::encode::Unreadable;
 use super::{

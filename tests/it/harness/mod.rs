@@ -1,2 +1,7 @@
+//! What the tests stand on.
+
+pub mod liar;
+pub mod payouts;
 pub mod population;
+pub mod site;
 pub mod store;

@@ -107,7 +107,10 @@ async fn an_older_copy_is_noticed() {
 #[tokio::test]
 async fn other_books_are_noticed() {
     let (now, _) = images().await;
-    let (other, _) = images().await;
+    let home = Home::new();
+    done(&*home.store, register(new_order("2.00"))).await;
+    some(&*home.store, 20).await;
+    let other = image(home.dir.path());
     fs::copy(now.path().join(ANCHOR), other.path().join(ANCHOR)).unwrap();
     assert_behind(other.path());
 }

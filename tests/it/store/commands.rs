@@ -122,7 +122,7 @@ async fn a_refusal_is_an_answer_too(place: &impl Place) {
     let store = place.open().await;
     let id = done(&*store, register(new_order("1.00"))).await.order.id;
     let given = answer(&*store, claimed(refund(id, "5.00"), "key", 1)).await;
-    assert_eq!(given, Answer { status: 422, body: b"amount_exceeds_remaining".to_vec() });
+    assert_eq!(given, Answer { status: 422, body: b"more_than_is_left".to_vec() });
     // Enough has come in meanwhile, and the answer stays what it was.
     let more = Command::RecordPayment(payment("sandbox", "9.00"));
     done(&*store, intent(Target::Order(OrderRef::Id(id)), more)).await;
@@ -449,8 +449,9 @@ async fn a_hopeless_target_is_refused(place: &impl Place) {
     assert_eq!(refused(&*store, retry).await, Refusal::UnknownRefund);
     let nobody = Intent { merchant: MerchantId(999), ..register(new_order("1.00")) };
     assert!(matches!(store.commit(nobody).await, Err(StoreError::Unavailable(_))));
-    // A command that does not fit its target is a mistake of the program, and stays without harm.
     let confused = intent(Target::Order(OrderRef::Id(book.order.id)), Command::Retry);
-    assert!(matches!(store.commit(confused).await, Err(StoreError::Damaged(_))));
+    assert_eq!(refused(&*store, confused).await, Refusal::UnknownRefund);
+    let confused = intent(Target::NewOrder, Command::Retry);
+    assert_eq!(refused(&*store, confused).await, Refusal::UnknownOrder);
     done(&*store, refund(book.order.id, "1.00")).await;
 }

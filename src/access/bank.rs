@@ -1,0 +1,129 @@
+//! A customer's bank details: checked, sealed, and shown by their last four characters only.
+
+use refundry_domain::ids::{MerchantId, RefundId};
+use refundry_domain::text::{self, TextProblem};
+
+use super::seal::{SealError, Sealer};
+
+/// Where a payout goes. Has no `Debug`, so that it cannot be logged.
+pub struct BankDetails {
+    iban: String,
+    account_holder: String,
+    bic: Option<String>,
+}
+
+/// Which field cannot be taken, and what is expected of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BankProblem {
+    pub field: &'static str,
+    pub expected: &'static str,
+}
+
+/// The format of the envelope, its first byte; then the last four characters of the IBAN in clear,
+/// then the sealed rest.
+const VERSION: u8 = 1;
+const SHOWN: usize = 4;
+
+impl BankDetails {
+    /// Refuses what cannot be an account. Spaces in the IBAN are dropped, letters made capital.
+    pub fn new(
+        iban: &str,
+        account_holder: &str,
+        bic: Option<&str>,
+    ) -> Result<BankDetails, BankProblem> {
+        let iban: String =
+            iban.chars().filter(|c| *c != ' ').take(100).map(|c| c.to_ascii_uppercase()).collect();
+        if !is_iban(&iban) {
+            let expected = "Expected an IBAN with right check digits.";
+            return Err(BankProblem { field: "iban", expected });
+        }
+        let holder = account_holder.trim();
+        let held = text::check(holder, 140);
+        if holder.is_empty() || held.is_err() {
+            let expected = match held {
+                Err(TextProblem::CardNumber) => "This looks like a card number; give a name.",
+                Ok(()) | Err(TextProblem::TooLong { .. } | TextProblem::Control) => {
+                    "Expected the name of the account's holder, at most 140 characters."
+                }
+            };
+            return Err(BankProblem { field: "account_holder", expected });
+        }
+        let bic = bic.map(|bic| bic.trim().to_ascii_uppercase());
+        if bic.as_deref().is_some_and(|bic| !is_bic(bic)) {
+            let expected = "Expected a BIC of 8 or 11 letters and digits.";
+            return Err(BankProblem { field: "bic", expected });
+        }
+        Ok(BankDetails { iban, account_holder: holder.to_owned(), bic })
+    }
+
+    /// For the payout.
+    pub fn parts(&self) -> (&str, &str, Option<&str>) {
+        (&self.iban, &self.account_holder, self.bic.as_deref())
+    }
+
+    /// Sealed for one refund.
+    pub fn seal(
+        &self,
+        sealer: &Sealer,
+        merchant: MerchantId,
+        refund: RefundId,
+    ) -> Result<Vec<u8>, SealError> {
+        // One field a line; none can have a line feed.
+        let bic = self.bic.as_deref().unwrap_or_default();
+        let text = format!("{}\n{}\n{bic}", self.iban, self.account_holder);
+        let sealed = sealer.seal(text.as_bytes(), &context(merchant, refund))?;
+        let mut envelope = vec![VERSION];
+        envelope.extend_from_slice(&self.iban.as_bytes()[self.iban.len() - SHOWN..]);
+        envelope.extend_from_slice(&sealed);
+        Ok(envelope)
+    }
+
+    pub fn open(
+        envelope: &[u8],
+        sealer: &Sealer,
+        merchant: MerchantId,
+        refund: RefundId,
+    ) -> Result<BankDetails, SealError> {
+        let sealed = envelope.get(1 + SHOWN..).ok_or(SealError::CannotOpen)?;
+        let text = sealer.open(sealed, &context(merchant, refund))?;
+        let text = String::from_utf8(text).map_err(|_| SealError::CannotOpen)?;
+        let mut fields = text.split('\n').map(str::to_owned);
+        let mut next = || fields.next().ok_or(SealError::CannotOpen);
+        let (iban, account_holder, bic) = (next()?, next()?, next()?);
+        Ok(BankDetails { iban, account_holder, bic: Some(bic).filter(|bic| !bic.is_empty()) })
+    }
+
+    /// The last four characters of the IBAN in an envelope; needs no key.
+    pub fn last4(envelope: &[u8]) -> Option<&str> {
+        std::str::from_utf8(envelope.get(1..1 + SHOWN)?).ok()
+    }
+}
+
+fn context(merchant: MerchantId, refund: RefundId) -> String {
+    format!("refund-information/{merchant}/{refund}")
+}
+
+/// ISO 13616: two letters, two digits, up to 30 letters and digits; ISO 7064 mod 97 leaves 1.
+fn is_iban(iban: &str) -> bool {
+    let bytes = iban.as_bytes();
+    let shaped = (15..=34).contains(&bytes.len())
+        && bytes[..2].iter().all(u8::is_ascii_uppercase)
+        && bytes[2..4].iter().all(u8::is_ascii_digit)
+        && bytes.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    if !shaped {
+        return false;
+    }
+    let (head, tail) = bytes.split_at(4);
+    let rest = tail.iter().chain(head).fold(0_u32, |rest, byte| {
+        let value = char::from(*byte).to_digit(36).unwrap_or_default();
+        (rest * if value > 9 { 100 } else { 10 } + value) % 97
+    });
+    rest == 1
+}
+
+fn is_bic(bic: &str) -> bool {
+    let bytes = bic.as_bytes();
+    matches!(bytes.len(), 8 | 11)
+        && bytes[..6].iter().all(u8::is_ascii_uppercase)
+        && bytes[6..].iter().all(u8::is_ascii_alphanumeric)
+}

@@ -1,0 +1,93 @@
+//! How fast one key may ask.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+
+/// A key may use two seconds' worth at once.
+const BURST_SECONDS: u32 = 2;
+
+#[derive(Clone)]
+struct Ticks(Arc<dyn Clock>);
+
+impl governor::clock::Clock for Ticks {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        let ms = u64::try_from(self.0.now().0).unwrap_or_default();
+        Nanos::from(Duration::from_millis(ms))
+    }
+}
+
+type Bucket = RateLimiter<NotKeyed, InMemoryState, Ticks, StateInformationMiddleware>;
+
+/// The bucket of one key: filled at its rate, as deep as its burst.
+pub struct Limit {
+    pub rate: NonZeroU32,
+    burst: NonZeroU32,
+    ticks: Ticks,
+    bucket: Mutex<Arc<Bucket>>,
+}
+
+/// Whether a request may go on, and what is left of the quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub allowed: bool,
+    /// Requests that may be made at once, and in how many seconds they may.
+    pub quota: u32,
+    pub window_seconds: u32,
+    pub remaining: u32,
+    /// In how many seconds the whole quota is there again; when not allowed, the next request.
+    pub reset_seconds: u64,
+}
+
+impl Limit {
+    pub fn new(rate_per_second: u32, clock: Arc<dyn Clock>) -> Limit {
+        let rate = NonZeroU32::new(rate_per_second).unwrap_or(NonZeroU32::MIN);
+        let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(BURST_SECONDS - 1));
+        let ticks = Ticks(clock);
+        let bucket = Mutex::new(Arc::new(bucket_of(rate, burst, ticks.clone())));
+        Limit { rate, burst, ticks, bucket }
+    }
+
+    /// Counts a request.
+    pub fn take(&self) -> Standing {
+        let bucket = self.bucket.lock().clone();
+        match bucket.check() {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                let missing = self.burst.get().saturating_sub(remaining);
+                self.standing(true, remaining, u64::from(missing.div_ceil(self.rate.get())))
+            }
+            Err(until) => {
+                let wait = until.wait_time_from(self.ticks.now());
+                if wait > Duration::from_secs(u64::from(BURST_SECONDS) + 1) {
+                    // No bucket is that empty: the system's clock was set back. Begin anew.
+                    *self.bucket.lock() =
+                        Arc::new(bucket_of(self.rate, self.burst, self.ticks.clone()));
+                }
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                self.standing(false, 0, seconds.clamp(1, u64::from(BURST_SECONDS)))
+            }
+        }
+    }
+
+    fn standing(&self, allowed: bool, remaining: u32, reset_seconds: u64) -> Standing {
+        let quota = self.burst.get();
+        Standing { allowed, quota, window_seconds: BURST_SECONDS, remaining, reset_seconds }
+    }
+}
+
+fn bucket_of(rate: NonZeroU32, burst: NonZeroU32, ticks: Ticks) -> Bucket {
+    let quota = Quota::per_second(rate).allow_burst(burst);
+    RateLimiter::direct_with_clock(quota, ticks).with_middleware()
+}

@@ -1,0 +1,9 @@
+//! The shapes of `/v1`: names only, no rule. Answers borrow the rows that they show.
+
+pub mod administration;
+pub mod answers;
+pub mod asks;
+pub mod records;
+pub mod report;
+pub mod schemas;
+pub mod words;

@@ -1,0 +1,9 @@
+//! Mechanisms that every dialect needs. No shape of any one dialect is here.
+
+pub mod body;
+pub mod credential;
+pub mod exact;
+pub mod paging;
+pub mod problem;
+pub mod replay;
+pub mod right;

@@ -1,0 +1,449 @@
+//! Pays out: every refund transaction is committed as sent before it is sent, sent under one key,
+//! and looked up before it is sent again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use refundry_domain::changes::{Queue, Work};
+use refundry_domain::command::{Command, Target};
+use refundry_domain::ids::{MerchantId, OrderRef, Timestamp, TransactionId};
+use refundry_domain::outcome::{Outcome, Report, Reporter};
+use refundry_domain::refund::RefundTransaction;
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::attempt::{attempt_of, note, subject};
+use super::lanes::{Lanes, Payout};
+use super::learn::{self, Stage};
+use super::{Count, Tally};
+use crate::access::Caller;
+use crate::gateways::{Attempt, Finding, Gateways, Notice};
+use crate::ledger::{Answered, Fault, Hint, Ledger};
+use crate::store::{Movement, Standing, StoreError};
+
+/// Looking again: after a second, then twice as long each time, an hour at most.
+const LOOK_FIRST_MS: i64 = 1_000;
+const LOOK_MOST_MS: i64 = 60 * 60 * 1000;
+/// Kept free at the end of a lease, for the report.
+const LEASE_MARGIN_MS: i64 = 1_000;
+/// How many rows one look at the store brings.
+const LOOK_ROWS: u32 = 2_048;
+const NOTICES_MOST: usize = 256;
+
+/// What an operator can set.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub timeout: Duration,
+    pub lease_ms: i64,
+    /// Payouts at once a provider; 0 leaves it to the gateway.
+    pub concurrency: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules { timeout: Duration::from_secs(30), lease_ms: 60_000, concurrency: 0 }
+    }
+}
+
+pub struct Pay {
+    ledger: Arc<Ledger>,
+    gateways: Gateways,
+    rules: Rules,
+    /// Names this process in leases.
+    worker: i64,
+    by: Arc<str>,
+    dice: Mutex<StdRng>,
+    /// What this process works on right now: never the same payout twice at once.
+    in_flight: Mutex<HashSet<TransactionId>>,
+    /// Whether the store's trouble was logged.
+    troubled: AtomicBool,
+    tally: Arc<Tally>,
+}
+
+/// Where news comes in.
+pub struct Inbox {
+    pub hints: mpsc::UnboundedReceiver<Hint>,
+    pub notices: mpsc::UnboundedReceiver<Notice>,
+}
+
+/// What one of the futures of the loop has done.
+enum Done {
+    Round { lane: &'static str, healthy: bool },
+    Notice,
+    Look(Result<Vec<(MerchantId, Work)>, StoreError>),
+    Sorted(Payout, Option<String>),
+}
+
+impl Pay {
+    /// `seed` is where the worker's name and the spread of its looks come from; two processes over
+    /// one store need different ones.
+    pub fn new(
+        ledger: Arc<Ledger>,
+        gateways: Gateways,
+        rules: Rules,
+        seed: u64,
+        tally: Arc<Tally>,
+    ) -> Pay {
+        let mut dice = StdRng::seed_from_u64(seed);
+        let worker = dice.random_range(1..=i64::MAX);
+        let dice = Mutex::new(dice);
+        Pay {
+            ledger,
+            gateways,
+            rules,
+            worker,
+            by: "worker".into(),
+            dice,
+            in_flight: Mutex::default(),
+            troubled: AtomicBool::new(false),
+            tally,
+        }
+    }
+
+    /// One round over everything that is due now; answers how many payouts were worked on.
+    pub async fn tick(&self) -> usize {
+        if self.is_halted() {
+            return 0;
+        }
+        let due = match self.ledger.books().due(Queue::Pay, self.ledger.now(), LOOK_ROWS).await {
+            Ok(due) => due,
+            Err(error) => {
+                self.trouble(&error);
+                return 0;
+            }
+        };
+        let rounds =
+            due.iter().map(|(merchant, work)| self.round((*merchant, TransactionId(work.subject))));
+        // Collected first: a stream over a borrowing iterator of futures is not Send.
+        let rounds: Vec<_> = rounds.collect();
+        stream::iter(rounds).buffer_unordered(64).count().await
+    }
+
+    /// Works until the stop, then finishes what is under way, for `drain` at most.
+    pub async fn run(
+        &self,
+        inbox: &mut Inbox,
+        period: Duration,
+        drain: Duration,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut lanes = Lanes::new(&self.gateways, self.rules.concurrency);
+        let mut running: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
+        let mut beat = tokio::time::interval(period);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut fresh = Vec::new();
+        let (mut look, mut looking, mut noticing) = (false, false, 0);
+        loop {
+            while let Some((lane, payout)) = lanes.next() {
+                running.push(Box::pin(async move {
+                    Done::Round { lane, healthy: self.round(payout).await }
+                }));
+            }
+            self.tally.set_in_flight(lanes.running());
+            look |= lanes.wants_more();
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stopped| *stopped) => break,
+                Some(done) = running.next(), if !running.is_empty() => match done {
+                    Done::Round { lane, healthy } => {
+                        lanes.done(lane);
+                        if !healthy {
+                            lanes.clear();
+                        }
+                    }
+                    Done::Notice => noticing -= 1,
+                    Done::Look(found) => {
+                        looking = false;
+                        self.take(found, &mut lanes, &running);
+                    }
+                    Done::Sorted(payout, provider) => {
+                        if let Some(provider) = provider {
+                            lanes.add(&provider, payout);
+                        }
+                    }
+                },
+                Some(notice) = inbox.notices.recv(), if noticing < NOTICES_MOST => {
+                    noticing += 1;
+                    running.push(Box::pin(async move {
+                        self.notice(&notice).await;
+                        Done::Notice
+                    }));
+                }
+                _ = beat.tick() => look = true,
+                1.. = inbox.hints.recv_many(&mut fresh, 1024) => {
+                    let now = self.ledger.now();
+                    let is_due = |work: &Work| work.lease.is_none() && work.due <= now;
+                    for (merchant, work) in fresh.drain(..).filter(|(_, work)| is_due(work)) {
+                        self.sort((merchant, TransactionId(work.subject)), &mut lanes, &running);
+                    }
+                }
+            }
+            if look && !looking && !self.is_halted() {
+                (look, looking) = (false, true);
+                running.push(Box::pin(async {
+                    let now = self.ledger.now();
+                    Done::Look(self.ledger.books().due(Queue::Pay, now, LOOK_ROWS).await)
+                }));
+            }
+        }
+        let rest = async { while running.next().await.is_some() {} };
+        if tokio::time::timeout(drain, rest).await.is_err() {
+            tracing::warn!("payouts still under way are left to their leases");
+        }
+    }
+
+    /// Puts found work into the lanes.
+    fn take<'a>(
+        &'a self,
+        found: Result<Vec<(MerchantId, Work)>, StoreError>,
+        lanes: &mut Lanes,
+        running: &FuturesUnordered<BoxFuture<'a, Done>>,
+    ) {
+        let due = match found {
+            Ok(due) => due,
+            Err(error) => {
+                self.trouble(&error);
+                return;
+            }
+        };
+        let full = due.len() >= usize::try_from(LOOK_ROWS).unwrap_or(usize::MAX);
+        let mut any = false;
+        for (merchant, work) in due {
+            let payout = (merchant, TransactionId(work.subject));
+            if !self.in_flight.lock().contains(&payout.1) {
+                any = true;
+                self.sort(payout, lanes, running);
+            }
+        }
+        if full && any {
+            lanes.overflowed();
+        }
+    }
+
+    /// Says once that the store is in trouble, and not again until it has recovered.
+    fn trouble(&self, error: &dyn std::fmt::Display) {
+        self.tally.add(Count::Troubled);
+        if !self.troubled.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "payouts are put off: the store does not let them happen");
+        }
+    }
+
+    /// Puts a payout into its provider's lane, which has to be looked up when there are several.
+    fn sort<'a>(
+        &'a self,
+        payout: Payout,
+        lanes: &mut Lanes,
+        running: &FuturesUnordered<BoxFuture<'a, Done>>,
+    ) {
+        if let Some(only) = lanes.only() {
+            lanes.add(only, payout);
+            return;
+        }
+        running.push(Box::pin(async move {
+            let row = self.ledger.books().transaction(payout.0, payout.1).await;
+            let provider = row.ok().flatten().and_then(|row| match row.movement {
+                Movement::Back(row) => Some(row.provider),
+                Movement::In(_) => None,
+            });
+            Done::Sorted(payout, provider)
+        }));
+    }
+
+    /// Whether payouts are held back because the books lack what was seen of them before.
+    fn is_halted(&self) -> bool {
+        match self.ledger.books().standing() {
+            Standing::Intact => {
+                if self.tally.halt(false) {
+                    tracing::info!("the books were accepted; payouts go on");
+                }
+                false
+            }
+            Standing::Behind(why) => {
+                if !self.tally.halt(true) {
+                    tracing::error!(
+                        why,
+                        "no money is sent: the books are behind their anchor; look into it, then \
+                         run `refundry verify --accept`"
+                    );
+                }
+                true
+            }
+        }
+    }
+
+    /// Works on one payout; answers whether the store let it.
+    async fn round(&self, payout: Payout) -> bool {
+        if self.is_halted() || !self.in_flight.lock().insert(payout.1) {
+            return true;
+        }
+        let _leave = Leave { pay: self, transaction: payout.1 };
+        match self.work(payout).await {
+            Ok(()) => {
+                if self.troubled.load(Ordering::Relaxed) {
+                    self.troubled.store(false, Ordering::Relaxed);
+                    tracing::info!("payouts go on");
+                }
+                true
+            }
+            Err(error) => {
+                self.trouble(&error);
+                false
+            }
+        }
+    }
+
+    async fn work(&self, (merchant, transaction): Payout) -> Result<(), Fault> {
+        let until = self.ledger.now().after_ms(self.rules.lease_ms);
+        let start = Command::Start { worker: self.worker, lease_ms: self.rules.lease_ms };
+        let book = match self.order(merchant, transaction, start).await? {
+            Answered::Done { book, .. } => book,
+            Answered::Refused { refusal, .. } => {
+                tracing::debug!(%transaction, %refusal, "a payout is not ours to make");
+                return Ok(());
+            }
+            Answered::Replayed(_) | Answered::KeyReused => return Ok(()),
+        };
+        let Some((row, attempt)) = subject(&book).and_then(|row| {
+            attempt_of(&book, book.refund.as_ref()?, row).map(|attempt| (row, attempt))
+        }) else {
+            return Ok(());
+        };
+        let outcome = self.outcome(row, &attempt, until).await;
+        self.tally.outcome(&outcome);
+        note(&attempt, &outcome);
+        let look_again_ms = self.look_again_ms(row.sends);
+        let report = Report { outcome, by: Reporter::Gateway, look_again_ms };
+        match self.order(merchant, transaction, Command::Report(report)).await? {
+            Answered::Refused { refusal, .. } => {
+                tracing::warn!(%transaction, %refusal, "an outcome was refused");
+            }
+            Answered::Done { .. } | Answered::Replayed(_) | Answered::KeyReused => {}
+        }
+        Ok(())
+    }
+
+    async fn outcome(
+        &self,
+        row: &RefundTransaction,
+        attempt: &Attempt,
+        until: Timestamp,
+    ) -> Outcome {
+        let unknown = |message| Outcome::Unknown { message, lost: false };
+        let Some(gateway) = self.gateways.named(&row.provider) else {
+            return unknown(format!("This server has no gateway for {:?}.", row.provider));
+        };
+        let now = self.ledger.now();
+        // Two calls at most, and both over before anybody else may take the payout.
+        let left = until.0.saturating_sub(now.0).saturating_sub(LEASE_MARGIN_MS) / 2;
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
+            return unknown("The commit took so long that nothing was sent.".to_owned());
+        };
+        let stage = Stage {
+            sends: row.sends,
+            // Nothing moves a processing transaction's time but the start of its first send.
+            first_sent: row.updated_at,
+            now,
+            timeout: self.rules.timeout.min(Duration::from_millis(left)),
+        };
+        learn::learn(gateway.as_ref(), attempt, stage, &self.tally).await
+    }
+
+    /// Takes up a provider's notification: a hint to ask, never believed by itself.
+    pub async fn notice(&self, notice: &Notice) {
+        self.tally.add(Count::Noticed);
+        if let Err(error) = self.take_up(notice).await {
+            tracing::warn!(key = notice.key, %error, "a notification cannot be taken up now");
+        }
+    }
+
+    async fn take_up(&self, notice: &Notice) -> Result<(), Fault> {
+        let books = self.ledger.books();
+        let Some((merchant, transaction)) = books.transaction_by_key(notice.key.clone()).await?
+        else {
+            self.tally.add(Count::Strange);
+            tracing::warn!(key = notice.key, "a notification is about nothing that is known here");
+            return Ok(());
+        };
+        let Some(attempt) = self.attempt(merchant, transaction).await? else { return Ok(()) };
+        let Some(gateway) = self.gateways.named(&attempt.1) else { return Ok(()) };
+        if !gateway.can_be_asked() {
+            return Ok(());
+        }
+        let attempt = attempt.0;
+        let found = learn::ask(gateway.as_ref(), &attempt, self.rules.timeout, &self.tally).await;
+        // What is not definite is no news: the payout may be under way right now, and its lease
+        // must stay.
+        let definite = match found {
+            Finding::Found(
+                outcome @ (Outcome::Done { .. } | Outcome::Declined(_) | Outcome::Reversed { .. }),
+            ) => outcome,
+            Finding::Found(
+                Outcome::Waiting { .. }
+                | Outcome::Unknown { .. }
+                | Outcome::Acknowledged { .. }
+                | Outcome::CalledOff { .. },
+            )
+            | Finding::Missing
+            | Finding::NoAnswer(_) => return Ok(()),
+        };
+        note(&attempt, &definite);
+        let report = Report { outcome: definite, by: Reporter::Gateway, look_again_ms: 0 };
+        self.order(merchant, transaction, Command::Report(report)).await?;
+        Ok(())
+    }
+
+    /// The attempt as it stands in the books, with its provider.
+    async fn attempt(
+        &self,
+        merchant: MerchantId,
+        transaction: TransactionId,
+    ) -> Result<Option<(Attempt, String)>, StoreError> {
+        let books = self.ledger.books();
+        let Some(row) = books.transaction(merchant, transaction).await? else { return Ok(None) };
+        let Movement::Back(back) = row.movement else { return Ok(None) };
+        let Some(book) = books.order(merchant, OrderRef::Id(row.order)).await? else {
+            return Ok(None);
+        };
+        let Some(refund) = books.refund(merchant, back.refund).await? else { return Ok(None) };
+        Ok(attempt_of(&book, &refund, &back).map(|attempt| (attempt, back.provider.clone())))
+    }
+
+    async fn order(
+        &self,
+        merchant: MerchantId,
+        transaction: TransactionId,
+        command: Command,
+    ) -> Result<Answered, Fault> {
+        let by = self.by.clone();
+        let caller = Caller { merchant, by, key: None, scopes: Vec::new() };
+        let target = Target::Transaction(transaction);
+        self.ledger.carry_out(&caller, target, command, None, false).await
+    }
+
+    /// When to look again after so many sends: spread, so that what broke together does not come
+    /// back together.
+    fn look_again_ms(&self, sends: u32) -> i64 {
+        let doublings = sends.saturating_sub(1).min(12);
+        let most = (LOOK_FIRST_MS << doublings).min(LOOK_MOST_MS);
+        self.dice.lock().random_range(most / 2..=most)
+    }
+}
+
+/// Takes a payout out of those in flight, however its round ends.
+struct Leave<'a> {
+    pay: &'a Pay,
+    transaction: TransactionId,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.pay.in_flight.lock().remove(&self.transaction);
+    }
+}

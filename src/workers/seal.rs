@@ -1,0 +1,34 @@
+//! Seals new events, and forgets kept answers whose time is over.
+
+use std::sync::Arc;
+
+use crate::ledger::Ledger;
+
+const FORGET_MOST: u32 = 1_000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+pub struct Seal {
+    ledger: Arc<Ledger>,
+    keep_answers_ms: i64,
+}
+
+impl Seal {
+    pub fn new(ledger: Arc<Ledger>, keep_answers_days: u32) -> Seal {
+        Seal { ledger, keep_answers_ms: i64::from(keep_answers_days) * DAY_MS }
+    }
+
+    /// Seals what is new, and forgets some of what is old.
+    pub async fn tick(&self) {
+        let now = self.ledger.now();
+        if let Err(error) = self.ledger.books().seal(now).await {
+            tracing::warn!(%error, "new events cannot be sealed now");
+            return;
+        }
+        let before = now.after_ms(-self.keep_answers_ms);
+        match self.ledger.books().forget_answers(before, FORGET_MOST).await {
+            Ok(0) => {}
+            Ok(count) => tracing::debug!(count, "old answers to repeated requests are forgotten"),
+            Err(error) => tracing::warn!(%error, "old answers cannot be forgotten now"),
+        }
+    }
+}
