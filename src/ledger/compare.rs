@@ -39,6 +39,7 @@ pub fn differences(book: &Book, refunds: &[Refund], replay: &Replay) -> Vec<Diff
 struct Found(Vec<Difference>);
 
 impl Found {
+    #[expect(clippy::needless_pass_by_value, reason = "nearly all are made for the comparison")]
     fn same<T: PartialEq + std::fmt::Debug>(
         &mut self,
         (kind, number): (&'static str, i64),

@@ -382,6 +382,7 @@ fn unknown(kind: &str, number: i64) -> String {
     format!("{kind} {number} is in no event before it")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what an insertion has displaced")]
 fn new<T>(before: Option<T>, kind: &str, number: i64) -> Outcome {
     match before {
         Some(_) => Err(format!("{kind} {number} is made twice")),
@@ -389,6 +390,7 @@ fn new<T>(before: Option<T>, kind: &str, number: i64) -> Outcome {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "nearly all are made for the comparison")]
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, made: T, said: T) -> Outcome {
     if made == said {
         return Ok(());

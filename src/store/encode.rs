@@ -19,8 +19,8 @@ pub struct Unreadable {
     found: String,
 }
 
-pub fn unreadable(what: &'static str, found: impl ToString) -> Unreadable {
-    let found = found.to_string().chars().take(100).collect();
+pub fn unreadable(what: &'static str, found: impl std::fmt::Display) -> Unreadable {
+    let found = format!("{found}").chars().take(100).collect();
     Unreadable { what, found }
 }
 

@@ -136,7 +136,7 @@ pub fn head(
 
 fn lines(conn: &Connection, merchant: MerchantId, order: OrderId) -> Result<Vec<Line>, Fail> {
     let sql = select!(LINE, "lines WHERE merchant = ?1 AND order_number = ?2 ORDER BY position");
-    many(conn, &sql, (merchant.0, order.0), rows::line)
+    many(conn, sql, (merchant.0, order.0), rows::line)
 }
 
 fn payments(conn: &Connection, merchant: MerchantId, order: OrderId) -> Result<Vec<Payment>, Fail> {
@@ -145,7 +145,7 @@ fn payments(conn: &Connection, merchant: MerchantId, order: OrderId) -> Result<V
         "transactions INDEXED BY payments_by_order \
         WHERE merchant = ?1 AND order_number = ?2 AND refund IS NULL ORDER BY number"
     );
-    many(conn, &sql, (merchant.0, order.0), |row| match rows::transaction(row)?.movement {
+    many(conn, sql, (merchant.0, order.0), |row| match rows::transaction(row)?.movement {
         Movement::In(payment) => Ok(payment),
         Movement::Back(row) => Err(Fail::Damaged(format!("transaction {} has no refund", row.id))),
     })
@@ -161,7 +161,7 @@ fn returns_of(
         "returns INDEXED BY returns_by_order \
         WHERE merchant = ?1 AND order_number = ?2 ORDER BY number"
     );
-    many(conn, &sql, (merchant.0, order.0), rows::return_of)
+    many(conn, sql, (merchant.0, order.0), rows::return_of)
 }
 
 /// The refund with its transactions.
@@ -180,7 +180,7 @@ pub fn refund_and_previous(
     number: i64,
 ) -> Result<Option<(Refund, i64)>, Fail> {
     let sql = select!(REFUND, "refunds WHERE merchant = ?1 AND number = ?2");
-    let Some((mut refund, previous)) = one(conn, &sql, (merchant.0, number), rows::refund)? else {
+    let Some((mut refund, previous)) = one(conn, sql, (merchant.0, number), rows::refund)? else {
         return Ok(None);
     };
     refund.transactions = transactions_of(conn, merchant, refund.id)?;
@@ -197,7 +197,7 @@ pub fn transactions_of(
         "transactions INDEXED BY transactions_by_refund \
         WHERE merchant = ?1 AND refund = ?2 ORDER BY number"
     );
-    many(conn, &sql, (merchant.0, refund.0), |row| match rows::transaction(row)?.movement {
+    many(conn, sql, (merchant.0, refund.0), |row| match rows::transaction(row)?.movement {
         Movement::Back(row) => Ok(row),
         Movement::In(payment) => Err(Fail::Damaged(format!("payment {} has a refund", payment.id))),
     })
@@ -209,7 +209,7 @@ pub fn transaction(
     id: TransactionId,
 ) -> Result<Option<TransactionRow>, Fail> {
     let sql = select!(TRANSACTION, "transactions WHERE merchant = ?1 AND number = ?2");
-    one(conn, &sql, (merchant.0, id.0), rows::transaction)
+    one(conn, sql, (merchant.0, id.0), rows::transaction)
 }
 
 /// A provider key ends in the merchant and the number of its transaction.
@@ -233,7 +233,7 @@ pub fn return_of(
     id: ReturnId,
 ) -> Result<Option<Return>, Fail> {
     let sql = select!(RETURN, "returns WHERE merchant = ?1 AND number = ?2");
-    one(conn, &sql, (merchant.0, id.0), rows::return_of)
+    one(conn, sql, (merchant.0, id.0), rows::return_of)
 }
 
 fn work(
@@ -243,7 +243,7 @@ fn work(
     subject: i64,
 ) -> Result<Option<Work>, Fail> {
     let sql = select!(WORK, "work WHERE merchant = ?1 AND queue = ?2 AND subject = ?3");
-    let found = one(conn, &sql, (merchant.0, queue.name(), subject), rows::work)?;
+    let found = one(conn, sql, (merchant.0, queue.name(), subject), rows::work)?;
     Ok(found.map(|(_, work)| work))
 }
 

@@ -70,7 +70,6 @@ enum Fail {
 }
 
 impl From<rusqlite::Error> for Fail {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is SQLite's, and open")]
     fn from(error: rusqlite::Error) -> Fail {
         let why = error.to_string();
         match error.sqlite_error_code() {

@@ -118,7 +118,7 @@ pub fn open(dir: &Path) -> Result<Opened, OpenError> {
         standing: Standing::Intact,
     };
     let new = found == Found::Nothing;
-    look_back(&mut opened, found)?;
+    look_back(&mut opened, &found)?;
     if new && opened.standing == Standing::Intact {
         // The anchor must not be lost to a crash of the machine that the database survives, and
         // has both its places on the disk before that is full.
@@ -222,7 +222,7 @@ fn found_installation(conn: &Connection) -> Result<(), OpenError> {
 }
 
 /// Compares the books with the anchor, and takes up the seal where it was left.
-fn look_back(opened: &mut Opened, found: Found) -> Result<(), OpenError> {
+fn look_back(opened: &mut Opened, found: &Found) -> Result<(), OpenError> {
     let conn = &opened.conn;
     let newest = seal::newest(conn)?;
     let (mut last, mut predecessor) = (0, [0; 32]);
@@ -240,11 +240,11 @@ fn look_back(opened: &mut Opened, found: Found) -> Result<(), OpenError> {
     if tail.is_empty() && last > 0 {
         opened.mark.event = seal::event_numbered(conn, last)?;
     }
-    let told = match &found {
+    let told = match found {
         Found::Mark(mark) => mark.event.map_or(0, |(_, number, _)| number),
         Found::Nothing | Found::Unreadable => 0,
     };
-    let behind = match seal::behind(conn, &found, &opened.mark)? {
+    let behind = match seal::behind(conn, found, &opened.mark)? {
         Some(why) => Some(why),
         None => seal::altered(conn, &tail)?,
     };

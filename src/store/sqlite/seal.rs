@@ -145,7 +145,7 @@ pub fn behind(conn: &Connection, found: &Found, mark: &Mark) -> Result<Option<St
 }
 
 /// How many of the newest events are looked at when the books are opened.
-const NEWEST: usize = 1_000;
+const NEWEST: usize = 250;
 
 /// The first of the newest events that does not follow from the one before it, if any.
 pub fn altered(conn: &Connection, tail: &[(i64, i64, [u8; 32])]) -> Result<Option<String>, Fail> {

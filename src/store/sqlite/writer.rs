@@ -24,7 +24,7 @@ use crate::store::{Intent, Settlement, Standing, StoreError};
 const MOST_INTENTS: usize = 256;
 
 /// How many events a seal covers at most. Opening reads those that no seal covers.
-const MOST_UNSEALED: i64 = 10_000;
+const MOST_UNSEALED: i64 = 5_000;
 
 pub type Settled = Result<Settlement, StoreError>;
 
