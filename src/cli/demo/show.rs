@@ -8,7 +8,7 @@ use crate::cli::output;
 
 /// How wide a value may be to stay on one line, and how many lines an answer gets.
 const WIDTH: usize = 92;
-const MOST_LINES: usize = 44;
+const MOST_LINES: usize = 60;
 /// Fields of answers that say nothing new to somebody who looks at one for the first time.
 const LEFT_OUT: &[&str] = &[
     "asked_by",
@@ -18,7 +18,6 @@ const LEFT_OUT: &[&str] = &[
     "execution",
     "hash",
     "moves",
-    "position",
     "previous",
     "released_amount",
     "released_quantity",
