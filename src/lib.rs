@@ -20,7 +20,7 @@ pub use cli::run;
 /// The parts as the tests see them. Not for use elsewhere: it changes without notice.
 #[doc(hidden)]
 pub mod testing {
-
+    pub use crate::app::*;
     pub mod access {
         pub use crate::access::*;
     }
@@ -52,5 +52,7 @@ pub mod testing {
     pub mod store {
         pub use crate::store::*;
     }
-    pub mod workers {}
+    pub mod workers {
+        pub use crate::workers::*;
+    }
 }
