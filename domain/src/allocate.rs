@@ -50,7 +50,8 @@ pub fn allocate(
     })
 }
 
-fn refundable(book: &Book, payment: TransactionId) -> Result<usize, Refusal> {
+/// Where the named payment is in the book; refused when it captures nothing.
+pub fn refundable(book: &Book, payment: TransactionId) -> Result<usize, Refusal> {
     let index = book
         .payment(payment)
         .ok_or_else(|| Refusal::UnknownPayment { field: "payment".to_owned(), payment })?;

@@ -66,7 +66,8 @@ pub enum Fact {
         refund: RefundId,
     },
     RefundMoved(RefundMoved),
-    /// The provider says something that contradicts what is final here; a person should look.
+    /// The provider says something that contradicts what is final, or not even decided, here; a
+    /// person should look.
     RefundContradicted {
         refund: RefundId,
         transaction: TransactionId,

@@ -114,6 +114,9 @@ pub enum Outcome {
 pub enum Reporter {
     /// The worker that asked the provider.
     Gateway,
+    /// The provider by itself, or its settlement file: a hint that may come at any time, so a
+    /// worker's lease outlasts it.
+    Notification,
     /// A person or an outside platform, through a caller's key.
     Caller,
 }

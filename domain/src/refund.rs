@@ -61,16 +61,17 @@ impl State {
 
     /// Whether a refund may go from here to `next`. Straight to `Processing`, and from there to
     /// `Canceled`, go those that are paid outside: somebody is told at once, and may call it off.
+    /// A failed one is retried, and asks for bank details again if it never got them.
     pub fn may_become(self, next: State) -> bool {
         use State::*;
         match self {
             Unconfirmed => matches!(next, Pending | RequiresInformation | Processing | Canceled),
-            RequiresInformation => matches!(next, Pending | Canceled | Failed),
+            RequiresInformation => matches!(next, Pending | Processing | Canceled | Failed),
             Pending => matches!(next, Processing | Canceled),
             Processing => matches!(next, Succeeded | Failed | NeedsAttention | Canceled),
             NeedsAttention => matches!(next, Succeeded | Failed),
             Succeeded => matches!(next, Reversed),
-            Failed => matches!(next, Pending | Processing),
+            Failed => matches!(next, RequiresInformation | Pending | Processing),
             Canceled | Reversed => false,
         }
     }

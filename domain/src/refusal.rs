@@ -1,5 +1,8 @@
-//! Every "no" a rule can give. Variants stand in the order in which they are checked; each carries
-//! what its message needs. A refusal is an answer, never an error: nothing was changed.
+//! Every "no" a rule can give. Variants stand in the order in which they are checked: is everything
+//! there that is named, can what is written be taken, and then, does what is there forbid it. Where
+//! a request has several texts or a list, the first that is wrong is named (of an order, the head,
+//! then the lines, then the payments), and a list that is too long before anything in it. Each
+//! carries what its message needs. A refusal is an answer, never an error: nothing was changed.
 
 use std::fmt;
 
@@ -62,14 +65,6 @@ pub enum Refusal {
         field: Field,
         rule: &'static str,
     },
-
-    // What is there forbids it.
-    ReferenceTaken {
-        field: Field,
-        reference: String,
-        order: Option<OrderId>,
-        return_id: Option<ReturnId>,
-    },
     CurrencyDiffers {
         field: Field,
         order: Currency,
@@ -85,6 +80,32 @@ pub enum Refusal {
     },
     AmountTooLarge {
         field: Field,
+    },
+
+    // What is there forbids it.
+    ReferenceTaken {
+        field: Field,
+        reference: String,
+        order: Option<OrderId>,
+        return_id: Option<ReturnId>,
+    },
+    WrongState {
+        refund: RefundId,
+        state: State,
+        verb: &'static str,
+    },
+    /// A provider's gateway carries it out, so nobody else reports its outcome.
+    NotYoursToReport {
+        transaction: TransactionId,
+    },
+    WrongTransactionState {
+        transaction: TransactionId,
+        state: TransactionState,
+        verb: &'static str,
+    },
+    /// Another worker has it.
+    Leased {
+        transaction: TransactionId,
     },
     WrongParent {
         field: Field,
@@ -140,24 +161,6 @@ pub enum Refusal {
         rule: &'static str,
     },
     ApprovalRequired,
-    WrongState {
-        refund: RefundId,
-        state: State,
-        verb: &'static str,
-    },
-    WrongTransactionState {
-        transaction: TransactionId,
-        state: TransactionState,
-        verb: &'static str,
-    },
-    /// A provider's gateway carries it out, so nobody else reports its outcome.
-    NotYoursToReport {
-        transaction: TransactionId,
-    },
-    /// Another worker has it.
-    Leased {
-        transaction: TransactionId,
-    },
 }
 
 impl Refusal {

@@ -209,7 +209,7 @@ impl Replay {
         }
         for share in &moved.shares {
             self.hold(share)?;
-            let state = opening(State::Pending, execution(share.transaction));
+            let state = opening(to, execution(share.transaction));
             let replay = TransactionReplay::of(share, state);
             self.refund(refund)?.transactions.insert(share.transaction, replay);
         }

@@ -3,6 +3,7 @@
 mod gateways;
 mod harness;
 mod import;
+mod routes;
 mod store;
 mod tidy;
 mod workers;

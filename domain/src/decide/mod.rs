@@ -5,9 +5,11 @@ mod checks;
 mod orders;
 mod parts;
 mod refunds;
+mod retry;
 mod returns;
 mod settle;
 mod transactions;
+mod words;
 
 use crate::book::Book;
 use crate::changes::Changes;
@@ -42,6 +44,7 @@ pub fn decide(
     command: &Command,
     context: &mut Context<'_>,
 ) -> Result<(Book, Changes), Refusal> {
+    check_target(&book, command)?;
     let mut draft = Draft { book, changes: Changes::default() };
     match command {
         Command::RegisterOrder(_) => Err(Refusal::UnknownOrder),
@@ -53,7 +56,7 @@ pub fn decide(
         Command::ChangeRefund(change) => refunds::change(&mut draft, change, context),
         Command::Confirm { may_approve } => refunds::confirm(&mut draft, *may_approve, context),
         Command::Cancel { reason } => refunds::cancel(&mut draft, reason.as_deref(), context),
-        Command::Retry => refunds::retry(&mut draft, context),
+        Command::Retry => retry::retry(&mut draft, context),
         Command::GiveInformation { sealed } => {
             refunds::give_information(&mut draft, sealed, context)
         }
@@ -64,6 +67,27 @@ pub fn decide(
         Command::Report(report) => transactions::report(&mut draft, report, context),
     }?;
     Ok((draft.book, draft.changes))
+}
+
+/// A command about a refund needs its book to have one.
+fn check_target(book: &Book, command: &Command) -> Result<(), Refusal> {
+    match command {
+        Command::RegisterOrder(_)
+        | Command::RecordPayment(_)
+        | Command::ChangeOrder(_)
+        | Command::OpenReturn(_)
+        | Command::ChangeReturn(_)
+        | Command::RequestRefund(_) => Ok(()),
+        Command::ChangeRefund(_)
+        | Command::Confirm { .. }
+        | Command::Cancel { .. }
+        | Command::Retry
+        | Command::GiveInformation { .. }
+        | Command::Expire => book.refund.as_ref().map(|_| ()).ok_or(Refusal::UnknownRefund),
+        Command::Start { .. } | Command::Report(_) => {
+            book.refund.as_ref().map(|_| ()).ok_or(Refusal::UnknownTransaction)
+        }
+    }
 }
 
 /// Opens the book of a new order.

@@ -20,6 +20,8 @@ pub fn register(
     context: &mut Context<'_>,
 ) -> Result<(Book, Changes), Refusal> {
     check_head(new)?;
+    let created_at = checks::past(|| "created_at".to_owned(), new.created_at, context.now)?;
+    let lines = read_lines(&new.lines, new.currency)?;
     if let (Some(reference), Some(taken)) = (&new.reference, context.reference_taken) {
         return Err(Refusal::ReferenceTaken {
             field: "reference".to_owned(),
@@ -28,8 +30,6 @@ pub fn register(
             return_id: None,
         });
     }
-    let created_at = checks::past(|| "created_at".to_owned(), new.created_at, context.now)?;
-    let lines = read_lines(&new.lines, new.currency)?;
     let id = OrderId(context.numbers.take());
     let order = Order {
         id,
@@ -104,6 +104,14 @@ fn read_lines(new: &[NewLine], currency: Currency) -> Result<Vec<Line>, Refusal>
     let mut total = Minor::ZERO;
     for (index, line) in new.iter().enumerate() {
         let field = |name: &str| format!("lines/{index}/{name}");
+        if let Some(product) = line.for_line
+            && !(1..=new.len()).any(|position| u32::try_from(position) == Ok(product))
+        {
+            return Err(Refusal::UnknownLine {
+                field: field("for_line"),
+                line: product.to_string(),
+            });
+        }
         for (name, value) in [("sku", &line.sku), ("name", &line.name)] {
             if let Some(value) = value {
                 checks::text(|| field(name), value, checks::LONG)?;
@@ -112,14 +120,6 @@ fn read_lines(new: &[NewLine], currency: Currency) -> Result<Vec<Line>, Refusal>
         if line.quantity == 0 {
             let rule = "A line has at least one unit";
             return Err(Refusal::OutOfRange { field: field("quantity"), rule });
-        }
-        if let Some(product) = line.for_line
-            && !(1..=new.len()).any(|position| u32::try_from(position) == Ok(product))
-        {
-            return Err(Refusal::UnknownLine {
-                field: field("for_line"),
-                line: product.to_string(),
-            });
         }
         let amount = checks::amount_or_zero(|| field("amount"), line.amount, currency)?;
         total =
@@ -161,22 +161,26 @@ fn add_payment(
     context: &mut Context<'_>,
 ) -> Result<(), Refusal> {
     let field = |name: &str| format!("{prefix}{name}");
+    if let Some(return_id) = new.return_id
+        && !draft.book.returns.iter().any(|row| row.id == return_id)
+    {
+        return Err(Refusal::UnknownReturn);
+    }
+    if let Some(payment) = new.parent
+        && draft.book.payment(payment).is_none()
+    {
+        return Err(Refusal::UnknownPayment { field: field("parent"), payment });
+    }
     checks::named(|| field("provider"), &new.provider, "The provider")?;
     checks::named(|| field("method"), &new.method, "The payment method")?;
     if let Some(reference) = &new.provider_reference {
         checks::text(|| field("provider_reference"), reference, checks::SHORT)?;
     }
     if draft.book.payments.len() >= MOST_PAYMENTS {
-        return Err(Refusal::TooMany { field: field("payments"), most: MOST_PAYMENTS });
-    }
-    if let Some(return_id) = new.return_id
-        && !draft.book.returns.iter().any(|row| row.id == return_id)
-    {
-        return Err(Refusal::UnknownReturn);
+        return Err(Refusal::TooMany { field: "payments".to_owned(), most: MOST_PAYMENTS });
     }
     let created_at = checks::past(|| field("created_at"), new.created_at, context.now)?;
     let amount = checks::stated(|| field("amount"), &new.amount, draft.book.order.currency)?;
-    check_parent(&draft.book, new, amount, &field)?;
     let captured = if new.kind.captures() { amount } else { Minor::ZERO };
     draft
         .book
@@ -184,6 +188,7 @@ fn add_payment(
         .captured
         .plus(captured)
         .ok_or_else(|| Refusal::AmountTooLarge { field: field("amount") })?;
+    check_parent(&draft.book, new, amount, &field)?;
     let id = TransactionId(context.numbers.take());
     draft.changes.facts.push(Fact::PaymentRecorded {
         payment: id,
@@ -252,6 +257,11 @@ pub fn change(
     context: &mut Context<'_>,
 ) -> Result<(), Refusal> {
     let order = draft.book.order.id;
+    if let Some(payment) = change.dispute.as_ref().map(|dispute| dispute.payment)
+        && draft.book.payment(payment).is_none()
+    {
+        return Err(Refusal::UnknownPayment { field: "dispute/payment".to_owned(), payment });
+    }
     if let Some(metadata) = &change.metadata {
         checks::metadata(metadata)?;
         if *metadata != draft.book.order.metadata {

@@ -2,8 +2,8 @@
 
 use super::checks;
 use crate::book::{Book, sum};
-use crate::command::{Ask, ItemAsk, ItemShare, LineRef, Stated, What};
-use crate::money::{Minor, Percent};
+use crate::command::{Ask, ItemShare, LineRef, What};
+use crate::money::{Currency, Minor, Percent};
 use crate::order::{Line, LineKind};
 use crate::refund::{AskedBy, Part};
 use crate::refusal::Refusal;
@@ -21,45 +21,101 @@ pub struct Resolved {
     pub field: &'static str,
 }
 
-pub fn resolve(book: &Book, ask: &Ask) -> Result<Resolved, Refusal> {
-    match (&ask.what, ask.kind) {
-        (What::Amount(stated), None) => {
-            let amount = checks::stated(|| "amount".to_owned(), stated, book.order.currency)?;
-            Ok(Resolved { amount, parts: Vec::new(), asked_by: AskedBy::Amount, field: "amount" })
+/// What is asked for, as amounts of the order's currency and places in its book.
+pub enum Wanted {
+    Amount(Minor),
+    Percent(Percent),
+    Items(Vec<(usize, Share)>),
+}
+
+/// Of one line.
+pub enum Share {
+    Rest,
+    Units(u32),
+    Amount(Minor),
+    Percent(Percent),
+}
+
+/// Where in the book the lines are that the items name.
+pub fn find_lines(book: &Book, what: &What) -> Result<Vec<usize>, Refusal> {
+    let What::Items(items) = what else { return Ok(Vec::new()) };
+    // First of all, so that nobody makes us look through more than that.
+    if items.len() > MOST_ITEMS {
+        return Err(Refusal::TooMany { field: "items".to_owned(), most: MOST_ITEMS });
+    }
+    let lines = items.iter().enumerate();
+    lines.map(|(index, item)| find_line(&book.lines, &item.line, index)).collect()
+}
+
+/// Reads what was written, whatever the balances are.
+pub fn read(book: &Book, ask: &Ask, lines: &[usize]) -> Result<Wanted, Refusal> {
+    let currency = book.order.currency;
+    match &ask.what {
+        What::Amount(stated) => {
+            checks::stated(|| "amount".to_owned(), stated, currency).map(Wanted::Amount)
         }
-        (What::Amount(stated), Some(kind)) => amount_of_kind(book, stated, kind),
-        (What::Percent(percent), None) => Ok(Resolved {
-            amount: not_nothing(percent.of(book.order.captured), "percent")?,
-            parts: Vec::new(),
-            asked_by: AskedBy::Percent(percent.to_string()),
-            field: "percent",
-        }),
-        (What::Percent(percent), Some(kind)) => percent_of_kind(book, *percent, kind),
-        (What::Items(items), None) => by_items(book, items),
-        (What::Items(_), Some(_)) => Err(Refusal::Contradiction {
+        What::Percent(percent) => Ok(Wanted::Percent(*percent)),
+        What::Items(items) if items.is_empty() => {
+            Err(Refusal::Missing { field: "items".to_owned(), what: "At least one item" })
+        }
+        What::Items(_) if ask.kind.is_some() => Err(Refusal::Contradiction {
             field: "kind".to_owned(),
             rule: "Items name their lines, so a kind cannot be given with them",
         }),
+        What::Items(items) => {
+            let shares = items.iter().enumerate().zip(lines).map(|((index, item), line)| {
+                read_share(&item.share, index, currency).map(|share| (*line, share))
+            });
+            shares.collect::<Result<Vec<_>, _>>().map(Wanted::Items)
+        }
     }
 }
 
-fn amount_of_kind(book: &Book, stated: &Stated, kind: LineKind) -> Result<Resolved, Refusal> {
-    let amount = checks::stated(|| "amount".to_owned(), stated, book.order.currency)?;
-    let parts = over_kind(book, amount, kind, "amount")?;
-    Ok(Resolved { amount, parts, asked_by: AskedBy::Amount, field: "amount" })
+fn read_share(share: &ItemShare, index: usize, currency: Currency) -> Result<Share, Refusal> {
+    let field = |name: &str| format!("items/{index}/{name}");
+    match share {
+        ItemShare::Rest => Ok(Share::Rest),
+        ItemShare::Quantity(0) => {
+            let rule = "A refund of units needs at least one";
+            Err(Refusal::OutOfRange { field: field("quantity"), rule })
+        }
+        ItemShare::Quantity(units) => Ok(Share::Units(*units)),
+        ItemShare::Amount(figure) => {
+            checks::amount(|| field("amount"), *figure, currency).map(Share::Amount)
+        }
+        ItemShare::Percent(percent) => Ok(Share::Percent(*percent)),
+    }
 }
 
-fn percent_of_kind(book: &Book, percent: Percent, kind: LineKind) -> Result<Resolved, Refusal> {
-    let lines = book.lines.iter().filter(|line| line.kind == kind);
-    let whole = sum(lines.map(|line| line.amount));
-    let amount = percent.of(whole);
-    let parts = over_kind(book, amount, kind, "percent")?;
-    Ok(Resolved {
-        amount: not_nothing(amount, "percent")?,
-        parts,
-        asked_by: AskedBy::Percent(percent.to_string()),
-        field: "percent",
-    })
+/// What it comes to, and of which lines.
+pub fn resolve(book: &Book, wanted: &Wanted, kind: Option<LineKind>) -> Result<Resolved, Refusal> {
+    match (wanted, kind) {
+        (Wanted::Amount(amount), kind) => Ok(Resolved {
+            amount: *amount,
+            parts: match kind {
+                Some(kind) => over_kind(book, *amount, kind, "amount")?,
+                None => Vec::new(),
+            },
+            asked_by: AskedBy::Amount,
+            field: "amount",
+        }),
+        (Wanted::Percent(percent), kind) => {
+            let lines = book.lines.iter().filter(|line| Some(line.kind) == kind);
+            let of_lines = kind.map(|_| sum(lines.map(|line| line.amount)));
+            let amount = percent.of(of_lines.unwrap_or(book.order.captured));
+            let parts = match kind {
+                Some(kind) => over_kind(book, amount, kind, "percent")?,
+                None => Vec::new(),
+            };
+            Ok(Resolved {
+                amount: not_nothing(amount, "percent")?,
+                parts,
+                asked_by: AskedBy::Percent(percent.to_string()),
+                field: "percent",
+            })
+        }
+        (Wanted::Items(items), _) => by_items(book, items),
+    }
 }
 
 /// Divides an amount over the lines of a kind by what is left of each.
@@ -90,21 +146,17 @@ fn over_kind(
         .collect())
 }
 
-fn by_items(book: &Book, items: &[ItemAsk]) -> Result<Resolved, Refusal> {
-    if items.is_empty() {
-        return Err(Refusal::Missing { field: "items".to_owned(), what: "At least one item" });
-    }
-    if items.len() > MOST_ITEMS {
-        return Err(Refusal::TooMany { field: "items".to_owned(), most: MOST_ITEMS });
-    }
+fn by_items(book: &Book, items: &[(usize, Share)]) -> Result<Resolved, Refusal> {
     // A line may be named twice; the second item sees what the first has taken.
     let mut lines = book.lines.clone();
     let mut parts = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let at = find_line(&lines, &item.line, index)?;
-        let part = of_line(book, &lines[at], &item.share, index)?;
-        take(&mut lines[at], &part);
-        parts.push(part);
+    for (index, (at, share)) in items.iter().enumerate() {
+        let part = of_line(book, &lines[*at], share, index)?;
+        take(&mut lines[*at], &part);
+        // The rest of a line that has nothing left, or too small a share, takes nothing of it.
+        if !part.amount.is_zero() || part.quantity > 0 {
+            parts.push(part);
+        }
     }
     let amount = not_nothing(sum(parts.iter().map(|part| part.amount)), "items")?;
     Ok(Resolved { amount, parts, asked_by: AskedBy::Items, field: "items" })
@@ -134,7 +186,7 @@ fn find_line(lines: &[Line], wanted: &LineRef, index: usize) -> Result<usize, Re
     }
 }
 
-fn of_line(book: &Book, line: &Line, share: &ItemShare, index: usize) -> Result<Part, Refusal> {
+fn of_line(book: &Book, line: &Line, share: &Share, index: usize) -> Result<Part, Refusal> {
     let field = |name: &str| format!("items/{index}/{name}");
     let by_amount = |amount: Minor, name: &str| {
         if amount > line.left() {
@@ -148,24 +200,16 @@ fn of_line(book: &Book, line: &Line, share: &ItemShare, index: usize) -> Result<
         Ok(part(line.position, 0, amount))
     };
     match share {
-        ItemShare::Rest => Ok(part(line.position, line.quantity_left(), line.left())),
-        ItemShare::Quantity(0) => {
-            let rule = "A refund of units needs at least one";
-            Err(Refusal::OutOfRange { field: field("quantity"), rule })
-        }
-        ItemShare::Quantity(units) if *units > line.quantity_left() => {
-            Err(Refusal::MoreUnitsThanLeft {
-                field: field("quantity"),
-                line: line.position,
-                asked: *units,
-                left: line.quantity_left(),
-            })
-        }
-        ItemShare::Quantity(units) => Ok(part(line.position, *units, line.share_of_units(*units))),
-        ItemShare::Amount(figure) => {
-            by_amount(checks::amount(|| field("amount"), *figure, book.order.currency)?, "amount")
-        }
-        ItemShare::Percent(percent) => by_amount(percent.of(line.amount), "percent"),
+        Share::Rest => Ok(part(line.position, line.quantity_left(), line.left())),
+        Share::Units(units) if *units > line.quantity_left() => Err(Refusal::MoreUnitsThanLeft {
+            field: field("quantity"),
+            line: line.position,
+            asked: *units,
+            left: line.quantity_left(),
+        }),
+        Share::Units(units) => Ok(part(line.position, *units, line.share_of_units(*units))),
+        Share::Amount(amount) => by_amount(*amount, "amount"),
+        Share::Percent(percent) => by_amount(percent.of(line.amount), "percent"),
     }
 }
 

@@ -1,8 +1,9 @@
-//! Refunds: asked for, changed, confirmed, canceled, retried.
+//! Refunds: asked for, changed, confirmed, canceled, given what they wait for.
 
 use super::settle::Steps;
 use super::{Context, Draft, checks, parts};
-use crate::allocate::allocate;
+use crate::allocate::{allocate, refundable};
+use crate::book::Book;
 use crate::changes::{Mark, Queue, Work, WorkChange};
 use crate::command::{Ask, RefundChange};
 use crate::event::{Fact, LineShare, Move};
@@ -15,14 +16,14 @@ use crate::refund::{
 use crate::refusal::Refusal;
 
 pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Result<(), Refusal> {
-    check_return(draft, ask)?;
+    draft.book.refund = None;
+    let lines = check_known(&draft.book, ask)?;
     checks::note("reason", ask.reason.as_deref())?;
     checks::note("note", ask.note.as_deref())?;
     checks::metadata(&ask.metadata)?;
-    if draft.book.order.captured.is_zero() {
-        return Err(Refusal::NothingCaptured);
-    }
-    let resolved = parts::resolve(&draft.book, ask)?;
+    let wanted = parts::read(&draft.book, ask, &lines)?;
+    check_there(&draft.book, ask)?;
+    let resolved = parts::resolve(&draft.book, &wanted, ask.kind)?;
     let split = allocate(&draft.book, resolved.amount, ask.payment, resolved.field)?;
     let shares = with_execution(draft, &split, ask.to, ask.execution, context)?;
     let state = opening_state(draft, &shares, resolved.amount, ask, context)?;
@@ -71,13 +72,31 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
     Ok(())
 }
 
-fn check_return(draft: &Draft, ask: &Ask) -> Result<(), Refusal> {
-    let Some(wanted) = ask.return_id else { return Ok(()) };
-    match draft.book.returns.iter().find(|row| row.id == wanted) {
-        None => Err(Refusal::UnknownReturn),
-        Some(row) if row.state.carries_refunds() => Ok(()),
-        Some(row) => Err(Refusal::ReturnClosed { return_id: row.id, state: row.state }),
+/// Everything that is named is there; answers with the lines that the items name.
+fn check_known(book: &Book, ask: &Ask) -> Result<Vec<usize>, Refusal> {
+    if let Some(wanted) = ask.return_id
+        && !book.returns.iter().any(|row| row.id == wanted)
+    {
+        return Err(Refusal::UnknownReturn);
     }
+    if let Some(payment) = ask.payment
+        && book.payment(payment).is_none()
+    {
+        return Err(Refusal::UnknownPayment { field: "payment".to_owned(), payment });
+    }
+    parts::find_lines(book, &ask.what)
+}
+
+/// What is there does not forbid a refund, whatever its amount.
+fn check_there(book: &Book, ask: &Ask) -> Result<(), Refusal> {
+    let wanted = book.returns.iter().find(|row| Some(row.id) == ask.return_id);
+    if let Some(row) = wanted.filter(|row| !row.state.carries_refunds()) {
+        return Err(Refusal::ReturnClosed { return_id: row.id, state: row.state });
+    }
+    if book.order.captured.is_zero() {
+        return Err(Refusal::NothingCaptured);
+    }
+    ask.payment.map_or(Ok(()), |payment| refundable(book, payment).map(|_| ()))
 }
 
 /// How each share is carried out: as asked, else by the payment's gateway if it has one, else by
@@ -89,24 +108,20 @@ fn with_execution(
     asked: Option<Execution>,
     context: &Context<'_>,
 ) -> Result<Vec<(usize, Minor, Execution)>, Refusal> {
-    let refused = |execution, rule| {
-        Err(Refusal::ExecutionNotAvailable { field: "execution".to_owned(), execution, rule })
-    };
     let mut shares = Vec::with_capacity(split.len());
     for (payment, amount) in split {
-        let automatic = context.policy.pays_through(&draft.book.payments[*payment].provider);
+        let provider = &draft.book.payments[*payment].provider;
+        let automatic = context.policy.pays_through(provider);
         let execution = match (to, asked) {
-            (Destination::OriginalPayment, Some(Execution::Automatic)) if !automatic => {
-                return refused(Execution::Automatic, "the payment's provider has no gateway here");
+            (Destination::OriginalPayment, Some(asked)) => {
+                check_gateway(asked, provider, context)?;
+                asked
             }
-            (Destination::OriginalPayment, Some(asked)) => asked,
             (Destination::OriginalPayment, None) if automatic => Execution::Automatic,
             (Destination::OriginalPayment, None) => Execution::Notify,
             (_, Some(Execution::Automatic)) => {
-                return refused(
-                    Execution::Automatic,
-                    "only the original payment is paid by a gateway",
-                );
+                let rule = "only the original payment is paid by a gateway";
+                return Err(not_automatic(rule));
             }
             (_, Some(asked)) => asked,
             (Destination::BankTransfer | Destination::Cash | Destination::Other, None) => {
@@ -120,6 +135,22 @@ fn with_execution(
         shares.push((*payment, *amount, execution));
     }
     Ok(shares)
+}
+
+pub fn check_gateway(
+    execution: Execution,
+    provider: &str,
+    context: &Context<'_>,
+) -> Result<(), Refusal> {
+    if execution == Execution::Automatic && !context.policy.pays_through(provider) {
+        return Err(not_automatic("the payment's provider has no gateway here"));
+    }
+    Ok(())
+}
+
+fn not_automatic(rule: &'static str) -> Refusal {
+    let (field, execution) = ("execution".to_owned(), Execution::Automatic);
+    Refusal::ExecutionNotAvailable { field, execution, rule }
 }
 
 fn opening_state(
@@ -139,14 +170,16 @@ fn opening_state(
     Ok(state_once_confirmed(draft, shares, context))
 }
 
-fn state_once_confirmed(
+pub fn state_once_confirmed(
     draft: &Draft,
     shares: &[(usize, Minor, Execution)],
     context: &Context<'_>,
 ) -> State {
+    let given = draft.book.refund.as_ref().is_some_and(|refund| refund.information.is_some());
     let needs_information = |(payment, _, execution): &(usize, Minor, Execution)| {
         let source = &draft.book.payments[*payment];
-        *execution == Execution::Automatic
+        !given
+            && *execution == Execution::Automatic
             && context.policy.needs_information(&source.provider, &source.method)
     };
     if shares.iter().any(needs_information) {
@@ -159,7 +192,7 @@ fn state_once_confirmed(
 }
 
 /// The state of a transaction of a refund that opens, or goes on, in `state`.
-fn opening(state: State, execution: Execution) -> TransactionState {
+pub fn opening(state: State, execution: Execution) -> TransactionState {
     match (state, execution) {
         (State::Unconfirmed, _) => TransactionState::Unconfirmed,
         (State::RequiresInformation, _) => TransactionState::RequiresInformation,
@@ -184,7 +217,7 @@ fn line_share(part: &Part) -> LineShare {
 }
 
 /// A refund that waits for the customer's bank details does so for a limited time.
-fn await_information(draft: &mut Draft, context: &Context<'_>) {
+pub fn await_information(draft: &mut Draft, context: &Context<'_>) {
     let refund = draft.refund();
     if refund.state == State::RequiresInformation {
         let work = Work {
@@ -197,7 +230,7 @@ fn await_information(draft: &mut Draft, context: &Context<'_>) {
     }
 }
 
-fn must_be(draft: &mut Draft, states: &[State], verb: &'static str) -> Result<(), Refusal> {
+pub fn must_be(draft: &mut Draft, states: &[State], verb: &'static str) -> Result<(), Refusal> {
     let refund = draft.refund();
     if states.contains(&refund.state) {
         return Ok(());
@@ -221,6 +254,7 @@ pub fn change(
         }
     }
     let Some(stated) = &change.amount else { return Ok(()) };
+    let amount = checks::stated(|| "amount".to_owned(), stated, draft.book.order.currency)?;
     must_be(draft, &[State::Unconfirmed], "changed in its amount")?;
     if draft.refund().asked_by == AskedBy::Items || !draft.refund().parts.is_empty() {
         return Err(Refusal::Contradiction {
@@ -228,25 +262,32 @@ pub fn change(
             rule: "The refund was asked for by lines; cancel it and ask again",
         });
     }
-    let amount = checks::stated(|| "amount".to_owned(), stated, draft.book.order.currency)?;
     if amount == draft.refund().amount {
         return Ok(());
     }
+    let asked = execution_so_far(draft.refund());
+    let (named, to) = (draft.refund().payment, draft.refund().to);
     let dropped = drop_shares(draft, context);
-    let (named, to, execution) = {
-        let refund = draft.refund();
-        (refund.payment, refund.to, refund.execution)
-    };
     let split = allocate(&draft.book, amount, named, "amount")?;
-    let shares = with_execution(draft, &split, to, Some(execution), context)?;
+    let shares = with_execution(draft, &split, to, asked, context)?;
     let refund = draft.refund();
     refund.amount = amount;
+    refund.execution = shares.first().map_or(refund.execution, |share| share.2);
     refund.asked_by = AskedBy::Amount;
     let id = refund.id;
     let shares = draft.hold(&shares, |_| TransactionState::Unconfirmed, context);
     draft.mark_refund(context);
     draft.changes.facts.push(Fact::RefundChanged { refund: id, amount, dropped, shares });
     Ok(())
+}
+
+/// How the rest of a proposal goes when its amount changes: by hand or told to others if all of it
+/// is, else as each payment allows. So a gateway never pays what was meant to be paid outside.
+fn execution_so_far(refund: &Refund) -> Option<Execution> {
+    let mut live = refund.transactions.iter().filter(|row| !row.superseded);
+    let outside = refund.execution != Execution::Automatic
+        && live.all(|row| row.execution == refund.execution);
+    outside.then_some(refund.execution)
 }
 
 /// Frees what an unconfirmed refund holds; its transactions stay, as canceled ones.
@@ -268,6 +309,10 @@ pub fn confirm(
 ) -> Result<(), Refusal> {
     must_be(draft, &[State::Unconfirmed], "confirmed")?;
     let (amount, currency) = (draft.refund().amount, draft.refund().currency);
+    for index in held(draft) {
+        let row = &draft.refund().transactions[index];
+        check_gateway(row.execution, &row.provider, context)?;
+    }
     if context.policy.needs_approval(amount, currency) && !may_approve {
         return Err(Refusal::ApprovalRequired);
     }
@@ -333,85 +378,6 @@ fn end_held(draft: &mut Draft, to: TransactionState, failure: &Failure, context:
         draft.step(index, to, Some(failure.clone()), &mut steps, context);
     }
     draft.conclude(steps, context);
-}
-
-/// New attempts, under new keys, for what failed; what was paid stays paid.
-pub fn retry(draft: &mut Draft, context: &mut Context<'_>) -> Result<(), Refusal> {
-    must_be(draft, &[State::Failed], "retried")?;
-    let retaken = retake_lines(draft)?;
-    let mut shares = Vec::new();
-    for index in 0..draft.refund().transactions.len() {
-        let row = &draft.refund().transactions[index];
-        if row.superseded || row.state.weight() != Weight::Free {
-            continue;
-        }
-        let (parent, amount, execution) = (row.payment, row.amount, row.execution);
-        let payment = draft.book.payment(parent).expect("a refund's payment is in its book");
-        let already: Minor = crate::book::sum(
-            shares
-                .iter()
-                .filter(|(taken, _, _): &&(usize, Minor, Execution)| *taken == payment)
-                .map(|(_, amount, _)| *amount),
-        );
-        let left = draft.book.payments[payment].left().saturating_minus(already);
-        if amount > left {
-            return Err(Refusal::MoreThanIsLeft {
-                field: String::new(),
-                asked: draft.book.money(amount),
-                left: draft.book.money(left),
-                disputed: draft.book.money(draft.book.payments[payment].blocked),
-            });
-        }
-        draft.refund().transactions[index].superseded = true;
-        draft.mark_transaction(index);
-        shares.push((payment, amount, execution));
-    }
-    let held = draft.hold(&shares, |execution| opening(State::Pending, execution), context);
-    draft.refund().settled_at = None;
-    draft.conclude(Steps { shares: held, retaken, ..Steps::default() }, context);
-    Ok(())
-}
-
-/// Takes of the lines again what the failure had given back to them.
-fn retake_lines(draft: &mut Draft) -> Result<Vec<LineShare>, Refusal> {
-    let mut retaken = Vec::new();
-    for index in 0..draft.refund().parts.len() {
-        let mut part = draft.refund().parts[index].clone();
-        let again = Part {
-            amount: part.released,
-            quantity: part.released_quantity,
-            released: Minor::ZERO,
-            released_quantity: 0,
-            ..part.clone()
-        };
-        if again.amount.is_zero() && again.quantity == 0 {
-            continue;
-        }
-        let at = draft.book.lines.iter().position(|line| line.position == part.line);
-        let at = at.expect("a refund's lines are in its book");
-        let line = &draft.book.lines[at];
-        if again.quantity > line.quantity_left() {
-            return Err(Refusal::MoreUnitsThanLeft {
-                field: String::new(),
-                line: part.line,
-                asked: again.quantity,
-                left: line.quantity_left(),
-            });
-        }
-        if again.amount > line.left() {
-            return Err(Refusal::MoreThanLineHas {
-                field: String::new(),
-                line: part.line,
-                asked: draft.book.money(again.amount),
-                left: draft.book.money(line.left()),
-            });
-        }
-        retaken.push(LineShare { line: part.line, quantity: again.quantity, amount: again.amount });
-        parts::retake(&mut draft.book.lines[at], &mut part);
-        draft.mark_line(at);
-        draft.refund().parts[index] = part;
-    }
-    Ok(retaken)
 }
 
 pub fn give_information(

@@ -5,6 +5,7 @@ use crate::changes::Mark;
 use crate::command::{NewReturn, ReturnChange};
 use crate::event::Fact;
 use crate::ids::ReturnId;
+use crate::order::Line;
 use crate::refusal::Refusal;
 use crate::returns::{Return, ReturnItem, ReturnState};
 
@@ -12,20 +13,21 @@ use crate::returns::{Return, ReturnItem, ReturnState};
 const MOST_ITEMS: usize = 2_000;
 
 pub fn open(draft: &mut Draft, new: &NewReturn, context: &mut Context<'_>) -> Result<(), Refusal> {
+    check_lines(draft, &new.items)?;
     if let Some(reference) = &new.reference {
         checks::named(|| "reference".to_owned(), reference, "A reference")?;
-        if let Some(taken) = context.reference_taken {
-            return Err(Refusal::ReferenceTaken {
-                field: "reference".to_owned(),
-                reference: reference.clone(),
-                order: None,
-                return_id: Some(ReturnId(taken)),
-            });
-        }
     }
     checks::note("reason", Some(&new.reason))?;
     checks::metadata(&new.metadata)?;
     check_items(draft, &new.items)?;
+    if let (Some(reference), Some(taken)) = (&new.reference, context.reference_taken) {
+        return Err(Refusal::ReferenceTaken {
+            field: "reference".to_owned(),
+            reference: reference.clone(),
+            order: None,
+            return_id: Some(ReturnId(taken)),
+        });
+    }
     let id = ReturnId(context.numbers.take());
     let reference = new.reference.clone().unwrap_or_else(|| id.to_string());
     draft.changes.facts.push(Fact::ReturnOpened {
@@ -51,17 +53,28 @@ pub fn open(draft: &mut Draft, new: &NewReturn, context: &mut Context<'_>) -> Re
     Ok(())
 }
 
-fn check_items(draft: &Draft, items: &[ReturnItem]) -> Result<(), Refusal> {
+fn line_of<'a>(draft: &'a Draft, item: &ReturnItem) -> Option<&'a Line> {
+    draft.book.lines.iter().find(|line| line.position == item.line)
+}
+
+fn check_lines(draft: &Draft, items: &[ReturnItem]) -> Result<(), Refusal> {
     if items.len() > MOST_ITEMS {
         return Err(Refusal::TooMany { field: "items".to_owned(), most: MOST_ITEMS });
     }
+    match items.iter().enumerate().find(|(_, item)| line_of(draft, item).is_none()) {
+        Some((index, item)) => {
+            let field = format!("items/{index}/line");
+            Err(Refusal::UnknownLine { field, line: item.line.to_string() })
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_items(draft: &Draft, items: &[ReturnItem]) -> Result<(), Refusal> {
     for (index, item) in items.iter().enumerate() {
         let field = |name: &str| format!("items/{index}/{name}");
-        let line = draft.book.lines.iter().find(|line| line.position == item.line);
-        let Some(line) = line else {
-            return Err(Refusal::UnknownLine { field: field("line"), line: item.line.to_string() });
-        };
-        if item.quantity == 0 || item.quantity > line.quantity {
+        let most = line_of(draft, item).map_or(0, |line| line.quantity);
+        if item.quantity == 0 || item.quantity > most {
             let rule = "An item has at least one unit and at most those of its line";
             return Err(Refusal::OutOfRange { field: field("quantity"), rule });
         }
@@ -80,6 +93,14 @@ pub fn change(
         return Err(Refusal::UnknownReturn);
     };
     let before = row.clone();
+    if let Some(reason) = &change.reason {
+        checks::note("reason", Some(reason))?;
+        row.reason.clone_from(reason);
+    }
+    if let Some(metadata) = &change.metadata {
+        checks::metadata(metadata)?;
+        row.metadata.clone_from(metadata);
+    }
     if let Some(state) = change.state
         && state != row.state
     {
@@ -88,14 +109,6 @@ pub fn change(
         }
         row.state = state;
         row.closed_at = state.is_closed().then_some(context.now);
-    }
-    if let Some(reason) = &change.reason {
-        checks::note("reason", Some(reason))?;
-        row.reason.clone_from(reason);
-    }
-    if let Some(metadata) = &change.metadata {
-        checks::metadata(metadata)?;
-        row.metadata.clone_from(metadata);
     }
     if *row == before {
         return Ok(());

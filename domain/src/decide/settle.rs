@@ -10,19 +10,21 @@ use crate::refund::{Execution, Refund, RefundTransaction, State, TransactionStat
 
 /// What the transactions of a refund make of it, `current` being what it was.
 ///
-/// A refund is succeeded when all of it is paid, in progress while any of it is, and needs
-/// attention only when nothing else of it is in progress. Once failed, canceled or reversed it
-/// stays so until it is retried.
+/// A refund is succeeded when all of it is paid, in progress while any of it is (or was paid and
+/// the rest is open), and needs attention only when nothing else of it is in progress. It is
+/// canceled only when all of it was called off: with any of it paid, it has failed in the rest.
+/// Once failed, canceled or reversed it stays so until it is retried.
 pub fn standing(current: State, transactions: &[RefundTransaction]) -> State {
     use TransactionState as T;
     let live = || transactions.iter().filter(|row| !row.superseded).map(|row| row.state);
     let any = |state: T| live().any(|is| is == state);
     let in_progress = any(T::Processing) || any(T::Requested);
+    let under_way = in_progress || any(T::Succeeded) || current == State::Processing;
     if any(T::Unconfirmed) {
         State::Unconfirmed
     } else if any(T::RequiresInformation) {
         State::RequiresInformation
-    } else if any(T::Pending) && !in_progress && current != State::Processing {
+    } else if any(T::Pending) && !under_way {
         State::Pending
     } else if any(T::Pending) || in_progress {
         State::Processing
@@ -34,15 +36,16 @@ pub fn standing(current: State, transactions: &[RefundTransaction]) -> State {
         match current {
             State::Failed | State::Canceled | State::Reversed => current,
             State::Succeeded => State::Reversed,
+            // Called off after all, but others had to look for what became of it.
+            State::NeedsAttention => State::Failed,
             State::Unconfirmed
             | State::RequiresInformation
             | State::Pending
-            | State::Processing
-            | State::NeedsAttention => {
-                if any(T::Failed) || any(T::Reversed) {
-                    State::Failed
-                } else {
+            | State::Processing => {
+                if live().all(|is| is == T::Canceled) {
                     State::Canceled
+                } else {
+                    State::Failed
                 }
             }
         }
@@ -57,18 +60,39 @@ pub struct Steps {
     pub retaken: Vec<LineShare>,
 }
 
+/// What a transaction's event says of it, once it has come `from` a state, or learnt something in
+/// the one that it stays in.
+pub fn step_of(row: &RefundTransaction, from: TransactionState) -> Move {
+    Move {
+        transaction: row.id,
+        payment: row.payment,
+        amount: row.amount,
+        from,
+        to: row.state,
+        provider_reference: row.provider_reference.clone(),
+        code: row.failure.as_ref().map(|failure| failure.code),
+        message: row
+            .failure
+            .as_ref()
+            .map(|failure| failure.message.clone())
+            .or_else(|| row.message.clone()),
+    }
+}
+
 impl Draft {
     pub fn refund(&mut self) -> &mut Refund {
         self.book.refund.as_mut().expect("the command's target is a refund")
     }
 
-    fn mark_payment(&mut self, index: usize) {
+    fn mark_payment(&mut self, index: usize, context: &Context<'_>) {
+        self.book.payments[index].updated_at = context.now;
         if !self.changes.payments.iter().any(|(marked, _)| *marked == index) {
             self.changes.payments.push((index, Mark::Changed));
         }
     }
 
-    pub fn mark_transaction(&mut self, index: usize) {
+    pub fn mark_transaction(&mut self, index: usize, context: &Context<'_>) {
+        self.refund().transactions[index].updated_at = context.now;
         if !self.changes.transactions.iter().any(|(marked, _)| *marked == index) {
             self.changes.transactions.push((index, Mark::Changed));
         }
@@ -98,7 +122,7 @@ impl Draft {
         for (payment, amount, execution) in shares {
             let id = TransactionId(context.numbers.take());
             self.book.shift(*payment, *amount, Weight::Free, Weight::Held);
-            self.mark_payment(*payment);
+            self.mark_payment(*payment, context);
             let source = &self.book.payments[*payment];
             let (parent, provider, method) =
                 (source.id, source.provider.clone(), source.method.clone());
@@ -158,27 +182,17 @@ impl Draft {
         let row = &mut self.refund().transactions[index];
         let (from, amount, parent) = (row.state, row.amount, row.payment);
         row.state = to;
-        row.updated_at = context.now;
         if to.weight() != Weight::Held {
             row.settled_at = Some(context.now);
         }
-        row.failure.clone_from(&failure);
-        steps.moves.push(Move {
-            transaction: row.id,
-            payment: parent,
-            amount,
-            from,
-            to,
-            provider_reference: row.provider_reference.clone(),
-            code: failure.as_ref().map(|failure| failure.code),
-            message: failure.map(|failure| failure.message).or_else(|| row.message.clone()),
-        });
+        row.failure = failure;
+        steps.moves.push(step_of(row, from));
         let key = row.id.0;
-        self.mark_transaction(index);
+        self.mark_transaction(index, context);
         if from.weight() != to.weight() {
             let payment = self.book.payment(parent).expect("a refund's payment is in its book");
             self.book.shift(payment, amount, from.weight(), to.weight());
-            self.mark_payment(payment);
+            self.mark_payment(payment, context);
         }
         if from.weight() == Weight::Held && to.weight() != Weight::Held {
             self.changes.work.push(WorkChange::Remove { queue: Queue::Pay, subject: key });
@@ -200,13 +214,13 @@ impl Draft {
         let to = standing(from, &refund.transactions);
         debug_assert!(from == to || from.may_become(to), "{from:?} may not become {to:?}");
         refund.state = to;
-        if to.is_final() {
+        if to.is_final() && from != to {
             refund.settled_at = Some(context.now);
         }
         let failure = match to {
             State::Failed | State::Canceled | State::Reversed => {
-                let mut last = refund.transactions.iter().rev();
-                last.find_map(|row| row.failure.clone()).or_else(|| refund.failure.clone())
+                let mut last = refund.transactions.iter().rev().filter(|row| !row.superseded);
+                last.find_map(|row| row.failure.clone())
             }
             State::Unconfirmed
             | State::RequiresInformation

@@ -1,10 +1,11 @@
 //! Refund transactions: handed over by a worker, and what became of them.
 
-use super::settle::Steps;
-use super::{Context, Draft};
+use super::settle::{Steps, step_of};
+use super::{Context, Draft, words};
 use crate::changes::{Lease, Queue, Work, WorkChange};
 use crate::event::Fact;
-use crate::ids::TransactionId;
+use crate::ids::{Timestamp, TransactionId};
+use crate::money::Minor;
 use crate::outcome::{Failure, FailureCode, Outcome, Report, Reporter};
 use crate::refund::{Execution, RefundTransaction, TransactionState};
 use crate::refusal::Refusal;
@@ -34,7 +35,7 @@ pub fn start(
     let until = context.now.after_ms(lease_ms);
     put_work(draft, transaction, until, Some(Lease { worker, until }));
     draft.refund().transactions[index].sends += 1;
-    draft.mark_transaction(index);
+    draft.mark_transaction(index, context);
     if state == TransactionState::Pending {
         let mut steps = Steps::default();
         draft.step(index, TransactionState::Processing, None, &mut steps, context);
@@ -50,12 +51,7 @@ fn subject(draft: &mut Draft) -> Result<usize, Refusal> {
     rows.iter().position(|row| row.id == wanted).ok_or(Refusal::UnknownTransaction)
 }
 
-fn put_work(
-    draft: &mut Draft,
-    transaction: TransactionId,
-    due: crate::ids::Timestamp,
-    lease: Option<Lease>,
-) {
+fn put_work(draft: &mut Draft, transaction: TransactionId, due: Timestamp, lease: Option<Lease>) {
     let work = Work { queue: Queue::Pay, subject: transaction.0, due, lease };
     draft.changes.work.push(WorkChange::Put(work));
 }
@@ -68,48 +64,46 @@ pub fn report(
     context: &mut Context<'_>,
 ) -> Result<(), Refusal> {
     let index = subject(draft)?;
-    if report.by == Reporter::Caller {
+    let outcome = if report.by == Reporter::Caller {
+        words::check(&report.outcome)?;
         check_caller(&draft.refund().transactions[index], &report.outcome)?;
+        report.outcome.clone()
+    } else {
+        take_up(draft, index, &report.outcome, context);
+        words::kept(&report.outcome)
+    };
+    let learnt = learn(draft, index, &outcome, report.by, context);
+    hear(draft, index, outcome, report, context);
+    if learnt && draft.changes.facts.is_empty() {
+        let row = &draft.refund().transactions[index];
+        let moves = vec![step_of(row, row.state)];
+        draft.conclude(Steps { moves, ..Steps::default() }, context);
     }
-    match &report.outcome {
-        Outcome::Done { reference, amount } => {
-            learn(draft, index, reference.as_deref(), None);
-            let row = &draft.refund().transactions[index];
-            match amount {
-                Some(paid) if *paid != row.amount => {
-                    let message = format!(
-                        "The provider says it paid {} minor units instead of {}.",
-                        paid.get(),
-                        row.amount.get()
-                    );
-                    doubt(draft, index, &message, context);
-                }
-                Some(_) | None => end(draft, index, TransactionState::Succeeded, None, context),
+    Ok(())
+}
+
+fn hear(draft: &mut Draft, index: usize, outcome: Outcome, report: &Report, context: &Context<'_>) {
+    match outcome {
+        Outcome::Done { amount, .. } => {
+            let due = draft.refund().transactions[index].amount;
+            match amount.filter(|paid| *paid != due) {
+                Some(paid) => paid_other(draft, index, paid, context),
+                None => end(draft, index, TransactionState::Succeeded, None, context),
             }
         }
-        Outcome::Waiting { reference, message } => {
-            learn(draft, index, reference.as_deref(), Some(message));
-            go_on(draft, index, report, context);
-        }
+        Outcome::Waiting { .. }
+        | Outcome::Acknowledged { .. }
+        | Outcome::Unknown { lost: false, .. } => go_on(draft, index, report, context),
+        Outcome::Unknown { lost: true, .. } => doubt(draft, index, context),
         Outcome::Declined(failure) => {
-            end(draft, index, TransactionState::Failed, Some(failure.clone()), context);
+            end(draft, index, TransactionState::Failed, Some(failure), context);
         }
         Outcome::Reversed { message } => reverse(draft, index, message, context),
-        Outcome::Unknown { message, lost: false } => {
-            learn(draft, index, None, Some(message));
-            go_on(draft, index, report, context);
-        }
-        Outcome::Unknown { message, lost: true } => doubt(draft, index, message, context),
-        Outcome::Acknowledged { reference } => {
-            learn(draft, index, reference.as_deref(), None);
-            go_on(draft, index, report, context);
-        }
         Outcome::CalledOff { message } => {
-            let failure = Failure { code: FailureCode::Canceled, message: message.clone() };
+            let failure = Failure { code: FailureCode::Canceled, message };
             end(draft, index, TransactionState::Canceled, Some(failure), context);
         }
     }
-    Ok(())
 }
 
 /// A person or an outside platform reports what it carries out itself; of a gateway's transaction
@@ -117,75 +111,124 @@ pub fn report(
 fn check_caller(row: &RefundTransaction, outcome: &Outcome) -> Result<(), Refusal> {
     use TransactionState as T;
     let transaction = row.id;
-    if row.execution == Execution::Automatic && row.state != T::NeedsAttention {
+    let said = match outcome {
+        Outcome::Done { .. } => Some(T::Succeeded),
+        Outcome::Declined(_) => Some(T::Failed),
+        Outcome::CalledOff { .. } => Some(T::Canceled),
+        Outcome::Reversed { .. } => Some(T::Reversed),
+        Outcome::Waiting { .. } | Outcome::Acknowledged { .. } | Outcome::Unknown { .. } => None,
+    };
+    let again = said == Some(row.state);
+    let automatic = row.execution == Execution::Automatic;
+    if automatic && row.state != T::NeedsAttention && !again {
         return Err(Refusal::NotYoursToReport { transaction });
     }
-    let open = matches!(row.state, T::Requested | T::Processing | T::NeedsAttention);
+    let told = matches!(row.state, T::Requested | T::Processing);
+    let open = told || row.state == T::NeedsAttention;
     let fits = match outcome {
-        Outcome::Done { .. } => open || row.state == T::Succeeded,
-        Outcome::Declined(_) => open || row.state == T::Failed,
-        Outcome::CalledOff { .. } => {
-            (open && row.execution != Execution::Automatic) || row.state == T::Canceled
-        }
-        Outcome::Reversed { .. } => matches!(row.state, T::Succeeded | T::Reversed),
-        Outcome::Waiting { .. } | Outcome::Acknowledged { .. } | Outcome::Unknown { .. } => {
-            matches!(row.state, T::Requested | T::Processing)
-        }
+        Outcome::Done { .. } | Outcome::Declined(_) => open,
+        Outcome::CalledOff { .. } => open && !automatic,
+        Outcome::Reversed { .. } => row.state == T::Succeeded,
+        Outcome::Waiting { .. } | Outcome::Acknowledged { .. } | Outcome::Unknown { .. } => told,
     };
-    if fits {
-        return Ok(());
+    if !fits && !again {
+        let verb = "reported so";
+        return Err(Refusal::WrongTransactionState { transaction, state: row.state, verb });
     }
-    let verb = "reported so";
-    Err(Refusal::WrongTransactionState { transaction, state: row.state, verb })
+    if let Outcome::Done { amount: Some(paid), .. } = outcome
+        && *paid != row.amount
+        && !told
+    {
+        let rule = "A refund transaction is paid in full or not at all";
+        return Err(Refusal::Contradiction { field: "amount".to_owned(), rule });
+    }
+    Ok(())
 }
 
-/// Keeps the provider's own name of the movement and its words.
-fn learn(draft: &mut Draft, index: usize, reference: Option<&str>, message: Option<&str>) {
+/// The provider has what we have no memory of sending (the books may come from a backup): it is
+/// under way, and will be looked up before anything is sent.
+fn take_up(draft: &mut Draft, index: usize, outcome: &Outcome, context: &Context<'_>) {
+    let has_it = match outcome {
+        Outcome::Done { .. }
+        | Outcome::Waiting { .. }
+        | Outcome::Declined(_)
+        | Outcome::Reversed { .. } => true,
+        Outcome::Unknown { .. } | Outcome::Acknowledged { .. } | Outcome::CalledOff { .. } => false,
+    };
     let row = &mut draft.refund().transactions[index];
-    let mut changed = false;
-    if let Some(reference) = reference
-        && row.provider_reference.as_deref() != Some(reference)
-    {
-        row.provider_reference = Some(reference.to_owned());
-        changed = true;
+    if has_it && row.state == TransactionState::Pending {
+        row.sends += 1;
+        step(draft, index, TransactionState::Processing, None, context);
     }
-    if let Some(message) = message
-        && row.message.as_deref() != Some(message)
-    {
-        row.message = Some(message.to_owned());
-        changed = true;
+}
+
+/// Keeps the provider's own name of the movement and its words; once it is settled, only a name
+/// that was not known. Says whether there was anything new.
+fn learn(
+    draft: &mut Draft,
+    index: usize,
+    outcome: &Outcome,
+    by: Reporter,
+    context: &Context<'_>,
+) -> bool {
+    use TransactionState as T;
+    let (reference, message) = match outcome {
+        Outcome::Done { reference, .. } | Outcome::Acknowledged { reference } => (reference, None),
+        Outcome::Waiting { reference, message } => (reference, Some(message)),
+        Outcome::Unknown { message, .. } => (&None, Some(message)),
+        Outcome::Declined(_) | Outcome::Reversed { .. } | Outcome::CalledOff { .. } => {
+            return false;
+        }
+    };
+    let row = &mut draft.refund().transactions[index];
+    let open = matches!(row.state, T::Requested | T::Processing | T::NeedsAttention);
+    let theirs = by != Reporter::Caller || row.execution != Execution::Automatic;
+    let paid = row.state == T::Succeeded && matches!(outcome, Outcome::Done { .. });
+    let names = open || (paid && theirs && row.provider_reference.is_none());
+    let mut learnt = false;
+    if names && reference.is_some() && row.provider_reference != *reference {
+        row.provider_reference.clone_from(reference);
+        learnt = true;
     }
-    if changed {
-        draft.mark_transaction(index);
+    if open && message.is_some() && row.message.as_ref() != message {
+        row.message = message.cloned();
+        learnt = true;
     }
+    if learnt {
+        draft.mark_transaction(index, context);
+    }
+    learnt
+}
+
+fn step(
+    draft: &mut Draft,
+    index: usize,
+    to: TransactionState,
+    failure: Option<Failure>,
+    context: &Context<'_>,
+) {
+    let mut steps = Steps::default();
+    draft.step(index, to, failure, &mut steps, context);
+    draft.conclude(steps, context);
 }
 
 /// It is still in progress: acknowledged, and looked at again later.
 fn go_on(draft: &mut Draft, index: usize, report: &Report, context: &Context<'_>) {
     let row = &draft.refund().transactions[index];
     let (transaction, state, execution) = (row.id, row.state, row.execution);
-    match state {
-        TransactionState::Requested => {
-            let mut steps = Steps::default();
-            draft.step(index, TransactionState::Processing, None, &mut steps, context);
-            draft.conclude(steps, context);
-        }
-        TransactionState::Processing if execution == Execution::Automatic => {
+    if state == TransactionState::Requested {
+        step(draft, index, TransactionState::Processing, None, context);
+    } else if state == TransactionState::Processing && execution == Execution::Automatic {
+        // A worker that is at it goes on: it will say itself when to look again.
+        let lease = draft.book.work.as_ref().and_then(|work| work.lease);
+        let at_it = lease.is_some_and(|lease| lease.until > context.now);
+        if report.by != Reporter::Notification || !at_it {
             put_work(draft, transaction, context.now.after_ms(report.look_again_ms), None);
         }
-        TransactionState::Unconfirmed
-        | TransactionState::RequiresInformation
-        | TransactionState::Pending
-        | TransactionState::Processing
-        | TransactionState::NeedsAttention
-        | TransactionState::Succeeded
-        | TransactionState::Failed
-        | TransactionState::Canceled
-        | TransactionState::Reversed => {}
     }
 }
 
-/// A definite answer for an open transaction; for a final one, only a contradiction is news.
+/// A definite answer for an open transaction; for any other, only a contradiction is news.
 fn end(
     draft: &mut Draft,
     index: usize,
@@ -195,55 +238,71 @@ fn end(
 ) {
     use TransactionState as T;
     let state = draft.refund().transactions[index].state;
-    match state {
-        T::Requested | T::Processing | T::NeedsAttention => {
-            let mut steps = Steps::default();
-            draft.step(index, to, failure, &mut steps, context);
-            draft.conclude(steps, context);
+    match (state, to) {
+        (T::Requested | T::Processing | T::NeedsAttention, to) => {
+            step(draft, index, to, failure, context);
         }
-        T::Failed | T::Canceled if to == T::Succeeded => {
+        (T::Unconfirmed | T::RequiresInformation | T::Failed | T::Canceled, T::Succeeded) => {
             contradict(draft, index, "paid", context);
         }
-        T::Succeeded if to == T::Failed => contradict(draft, index, "declined", context),
-        T::Unconfirmed
-        | T::RequiresInformation
-        | T::Pending
-        | T::Succeeded
-        | T::Failed
-        | T::Canceled
-        | T::Reversed => {}
+        (T::Succeeded, T::Failed) => contradict(draft, index, "declined", context),
+        (T::Succeeded, T::Canceled) => contradict(draft, index, "called off", context),
+        (
+            T::Unconfirmed
+            | T::RequiresInformation
+            | T::Pending
+            | T::Succeeded
+            | T::Failed
+            | T::Canceled
+            | T::Reversed,
+            _,
+        ) => {}
+    }
+}
+
+/// Another amount than was asked for has left: not to be counted as paid, nor as free.
+fn paid_other(draft: &mut Draft, index: usize, paid: Minor, context: &Context<'_>) {
+    use TransactionState as T;
+    let row = &draft.refund().transactions[index];
+    let (state, due) = (row.state, row.amount);
+    let said = format!("paid {} minor units instead of {}", paid.get(), due.get());
+    match state {
+        T::Requested | T::Processing => {
+            draft.refund().transactions[index].message =
+                Some(format!("The provider says: {said}."));
+            doubt(draft, index, context);
+        }
+        T::Unconfirmed | T::RequiresInformation | T::Succeeded | T::Failed | T::Canceled => {
+            contradict(draft, index, &said, context);
+        }
+        T::Pending | T::NeedsAttention | T::Reversed => {}
     }
 }
 
 /// Paid, and taken back; or taken back before we knew that it was paid.
-fn reverse(draft: &mut Draft, index: usize, message: &str, context: &Context<'_>) {
-    let failure = Failure { code: FailureCode::Reversed, message: message.to_owned() };
+fn reverse(draft: &mut Draft, index: usize, message: String, context: &Context<'_>) {
+    let failure = Failure { code: FailureCode::Reversed, message };
     if draft.refund().transactions[index].state == TransactionState::Succeeded {
-        let mut steps = Steps::default();
-        draft.step(index, TransactionState::Reversed, Some(failure), &mut steps, context);
-        draft.conclude(steps, context);
+        step(draft, index, TransactionState::Reversed, Some(failure), context);
     } else {
         end(draft, index, TransactionState::Failed, Some(failure), context);
     }
 }
 
 /// Nobody but a person can tell; the amount stays reserved, and nothing more is sent.
-fn doubt(draft: &mut Draft, index: usize, message: &str, context: &Context<'_>) {
+fn doubt(draft: &mut Draft, index: usize, context: &Context<'_>) {
     let row = &draft.refund().transactions[index];
     let (transaction, state) = (row.id, row.state);
     if !matches!(state, TransactionState::Processing | TransactionState::Requested) {
         return;
     }
-    learn(draft, index, None, Some(message));
     let remove = WorkChange::Remove { queue: Queue::Pay, subject: transaction.0 };
     draft.changes.work.push(remove);
-    let mut steps = Steps::default();
-    draft.step(index, TransactionState::NeedsAttention, None, &mut steps, context);
-    draft.conclude(steps, context);
+    step(draft, index, TransactionState::NeedsAttention, None, context);
 }
 
-/// The provider says something that contradicts what is final here: recorded once, and left to a
-/// person.
+/// The provider says something that contradicts what is final or not even decided here: recorded
+/// once, and left to a person.
 fn contradict(draft: &mut Draft, index: usize, said: &str, context: &Context<'_>) {
     let message = format!("The provider now says: {said}.");
     let row = &mut draft.refund().transactions[index];
@@ -251,9 +310,8 @@ fn contradict(draft: &mut Draft, index: usize, said: &str, context: &Context<'_>
         return;
     }
     row.message = Some(message);
-    row.updated_at = context.now;
     let transaction = row.id;
-    draft.mark_transaction(index);
+    draft.mark_transaction(index, context);
     let refund = draft.refund().id;
     draft.mark_refund(context);
     draft.touch_order(context);

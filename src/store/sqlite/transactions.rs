@@ -9,8 +9,8 @@ use super::page::{Query, merged, of_rows};
 use super::{Fail, load, rows};
 use crate::store::{Movement, Page, Slice, TransactionFilter, TransactionKind, TransactionRow};
 
-const INDEXED_STATES: &str = "state IN ('unconfirmed', 'requires_information', 'requested', \
-    'needs_attention', 'failed', 'canceled', 'reversed')";
+const INDEXED_STATES: &str =
+    "state <> 'pending' AND state <> 'processing' AND state <> 'succeeded'";
 
 /// A transaction in one of these belongs to a refund in one of these.
 const OPEN_REFUNDS: &str = "refund IN (SELECT refunds.number FROM refunds INDEXED BY \

@@ -2,4 +2,6 @@
 
 pub mod liar;
 pub mod payouts;
+pub mod population;
+pub mod site;
 pub mod store;

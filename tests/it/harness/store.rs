@@ -158,3 +158,8 @@ pub async fn refused(store: &dyn Store, intent: Intent) -> Refusal {
 pub fn first(limit: u32) -> Page {
     Page { after: None, before: None, limit, oldest_first: false }
 }
+
+/// Everything of a list, newest first.
+pub fn all() -> Page {
+    first(1_000_000)
+}

@@ -1,6 +1,7 @@
 -- Every table leads with the merchant whose row it is. Amounts are minor units, times are
 -- milliseconds since 1970 UTC. The CHECKs are the second lock on the rules of money: they hold
--- whatever the code does.
+-- whatever the code does. Lists of names in them are spelt out with OR: of an IN, SQLite makes a
+-- table of its own each time a row is written.
 
 CREATE TABLE state (
     name  TEXT NOT NULL PRIMARY KEY,
@@ -70,8 +71,9 @@ CREATE TABLE lines (
     merchant          INTEGER NOT NULL,
     order_number      INTEGER NOT NULL,
     position          INTEGER NOT NULL CHECK (position >= 1),
-    kind              TEXT    NOT NULL CHECK (kind IN
-        ('product', 'shipping', 'tax', 'duty', 'importer_tax', 'fee')),
+    kind              TEXT    NOT NULL CHECK (
+        kind = 'product' OR kind = 'shipping' OR kind = 'tax' OR kind = 'duty'
+        OR kind = 'importer_tax' OR kind = 'fee'),
     for_line          INTEGER,
     sku               TEXT,
     name              TEXT,
@@ -93,8 +95,9 @@ CREATE TABLE transactions (
     number             INTEGER NOT NULL,
     order_number       INTEGER NOT NULL,
     currency           TEXT    NOT NULL CHECK (currency GLOB '[A-Z][A-Z][A-Z]'),
-    kind               TEXT    NOT NULL CHECK (kind IN
-        ('payment', 'authorization', 'capture', 'invoice_payment', 'refund')),
+    kind               TEXT    NOT NULL CHECK (
+        kind = 'payment' OR kind = 'authorization' OR kind = 'capture'
+        OR kind = 'invoice_payment' OR kind = 'refund'),
     -- The authorization of a capture; the payment that a refund transaction gives back.
     parent             INTEGER,
     return_number      INTEGER,
@@ -108,10 +111,12 @@ CREATE TABLE transactions (
     disputed           INTEGER NOT NULL DEFAULT 0,
     blocked            INTEGER NOT NULL DEFAULT 0,
     refund             INTEGER,
-    execution          TEXT    CHECK (execution IN ('automatic', 'notify', 'manual')),
-    state              TEXT    CHECK (state IN ('unconfirmed', 'requires_information', 'pending',
-        'requested', 'processing', 'needs_attention', 'succeeded', 'failed', 'canceled',
-        'reversed')),
+    execution          TEXT    CHECK (
+        execution = 'automatic' OR execution = 'notify' OR execution = 'manual'),
+    state              TEXT    CHECK (
+        state = 'unconfirmed' OR state = 'requires_information' OR state = 'pending'
+        OR state = 'requested' OR state = 'processing' OR state = 'needs_attention'
+        OR state = 'succeeded' OR state = 'failed' OR state = 'canceled' OR state = 'reversed'),
     provider_key       TEXT,
     sends              INTEGER NOT NULL DEFAULT 0 CHECK (sends >= 0),
     failure_code       TEXT,
@@ -142,8 +147,7 @@ CREATE UNIQUE INDEX transactions_by_provider_key ON transactions (provider_key)
 -- States that refunds pass through quickly, or stay in nearly all, are left out: the first are
 -- found through their refunds, the last nearly everywhere.
 CREATE INDEX transactions_by_state ON transactions (merchant, state, number)
-    WHERE state IN ('unconfirmed', 'requires_information', 'requested', 'needs_attention',
-        'failed', 'canceled', 'reversed');
+    WHERE state <> 'pending' AND state <> 'processing' AND state <> 'succeeded';
 
 CREATE TABLE refunds (
     merchant        INTEGER NOT NULL,
@@ -152,18 +156,23 @@ CREATE TABLE refunds (
     -- The order's refund before this one; 0 for the first.
     previous        INTEGER NOT NULL CHECK (0 <= previous AND previous < number),
     return_number   INTEGER,
-    state           TEXT    NOT NULL CHECK (state IN ('unconfirmed', 'requires_information',
-        'pending', 'processing', 'needs_attention', 'succeeded', 'failed', 'canceled',
-        'reversed')),
-    execution       TEXT    NOT NULL CHECK (execution IN ('automatic', 'notify', 'manual')),
-    destination     TEXT    NOT NULL CHECK (destination IN ('original_payment', 'store_credit',
-        'gift_card', 'customer_balance', 'bank_transfer', 'cash', 'other')),
+    state           TEXT    NOT NULL CHECK (
+        state = 'unconfirmed' OR state = 'requires_information' OR state = 'pending'
+        OR state = 'processing' OR state = 'needs_attention' OR state = 'succeeded'
+        OR state = 'failed' OR state = 'canceled' OR state = 'reversed'),
+    execution       TEXT    NOT NULL CHECK (
+        execution = 'automatic' OR execution = 'notify' OR execution = 'manual'),
+    destination     TEXT    NOT NULL CHECK (
+        destination = 'original_payment' OR destination = 'store_credit'
+        OR destination = 'gift_card' OR destination = 'customer_balance'
+        OR destination = 'bank_transfer' OR destination = 'cash' OR destination = 'other'),
     currency        TEXT    NOT NULL CHECK (currency GLOB '[A-Z][A-Z][A-Z]'),
     amount          INTEGER NOT NULL,
     refunded        INTEGER NOT NULL,
     asked_by        TEXT    NOT NULL,
-    kind            TEXT    CHECK (kind IN
-        ('product', 'shipping', 'tax', 'duty', 'importer_tax', 'fee')),
+    kind            TEXT    CHECK (
+        kind = 'product' OR kind = 'shipping' OR kind = 'tax' OR kind = 'duty'
+        OR kind = 'importer_tax' OR kind = 'fee'),
     payment         INTEGER,
     reason          TEXT,
     note            TEXT,
@@ -191,8 +200,9 @@ CREATE TABLE returns (
     order_number INTEGER NOT NULL,
     reference    TEXT    NOT NULL,
     kind         TEXT    NOT NULL CHECK (kind IN ('return', 'complaint')),
-    state        TEXT    NOT NULL CHECK (state IN ('pending', 'approved', 'received',
-        'validated', 'done', 'rejected', 'canceled')),
+    state        TEXT    NOT NULL CHECK (
+        state = 'pending' OR state = 'approved' OR state = 'received' OR state = 'validated'
+        OR state = 'done' OR state = 'rejected' OR state = 'canceled'),
     items        TEXT    NOT NULL,
     reason       TEXT    NOT NULL,
     metadata     TEXT,

@@ -1,0 +1,72 @@
+//! What a store promises, whichever it is. Each promise is a function over a place that stores
+//! live in; [`on_every_store`] makes tests of them.
+
+mod anchor;
+mod commands;
+mod lists;
+mod verify;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use refundry::testing::store::Store;
+use refundry::testing::store::sqlite::SqliteStore;
+
+/// Where a store keeps its books; they are gone when this is.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// Opens the books that are there, or begins new ones.
+    async fn open(&self) -> Arc<dyn Store>;
+    /// The same books in another place; they must be closed.
+    async fn copy(&self) -> Self
+    where
+        Self: Sized;
+    /// Runs SQL on the books behind the store's back, which must be closed, checks off.
+    async fn tamper(&self, sql: &str);
+}
+
+pub struct Sqlite(pub tempfile::TempDir);
+
+impl Sqlite {
+    pub async fn new() -> Sqlite {
+        Sqlite(tempfile::tempdir().unwrap())
+    }
+}
+
+#[async_trait]
+impl Place for Sqlite {
+    async fn open(&self) -> Arc<dyn Store> {
+        SqliteStore::open(self.0.path()).unwrap()
+    }
+
+    async fn copy(&self) -> Sqlite {
+        let copy = Sqlite::new().await;
+        for name in ["refundry.db", "anchor"] {
+            std::fs::copy(self.0.path().join(name), copy.0.path().join(name)).unwrap();
+        }
+        copy
+    }
+
+    async fn tamper(&self, sql: &str) {
+        let books = rusqlite::Connection::open(self.0.path().join("refundry.db")).unwrap();
+        books.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+        books.execute_batch(sql).unwrap();
+        assert!(books.changes() > 0, "nothing was altered by {sql}");
+    }
+}
+
+/// One line a store; a promise added to the list is kept by all of them.
+macro_rules! on_every_store {
+    ($($promise:path as $name:ident),* $(,)?) => {
+        on_every_store!(@ sqlite $crate::store::Sqlite; $($promise as $name),*);
+    };
+    (@ $store:ident $place:path; $($promise:path as $name:ident),*) => {
+        mod $store {
+            $(#[tokio::test]
+            async fn $name() {
+                $promise(&<$place>::new().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_every_store;

@@ -1,0 +1,192 @@
+//! `verify` proves sound books sound, and finds each kind of tampering.
+
+use refundry::testing::ledger::verify::{Report, verify};
+use refundry::testing::store::Store;
+use refundry_domain::ids::Timestamp;
+use refundry_domain::refund::State;
+
+use super::{Place, on_every_store};
+use crate::harness::population::{Population, Random};
+use crate::harness::store::*;
+
+on_every_store! {
+    super::sound_books_have_no_findings as sound_books_have_no_findings,
+    super::each_tampering_is_found as each_tampering_is_found,
+}
+
+async fn verified(store: &dyn Store) -> Report {
+    verify(store, &mut |_| {}).await.unwrap()
+}
+
+async fn sound_books_have_no_findings(place: &impl Place) {
+    let store = place.open().await;
+    assert_eq!(verified(&*store).await.findings, []);
+    let mut population = Population::live(&*store, Random::seeded(), 300).await;
+    let seal = store.seal(Timestamp(NOW.0 + 1)).await.unwrap().unwrap();
+    assert_eq!(store.seal(Timestamp(NOW.0 + 2)).await.unwrap(), None, "nothing new to seal");
+    population.go_on(&*store, 300).await;
+    store.seal(Timestamp(NOW.0 + 3)).await.unwrap().unwrap();
+    population.go_on(&*store, 30).await;
+    assert_eq!(store.seals().await.unwrap()[0], seal);
+
+    let mut steps = 0;
+    let report = verify(&*store, &mut |_| steps += 1).await.unwrap();
+    assert_eq!(report.findings, []);
+    assert!(steps > 0);
+    let rows = |of: fn(&crate::harness::population::Model) -> usize| -> u64 {
+        population.models.iter().map(|model| u64::try_from(of(model)).unwrap()).sum()
+    };
+    assert_eq!(report.counts.merchants, 2);
+    assert_eq!(report.counts.orders, rows(|model| model.orders.len()));
+    assert_eq!(report.counts.refunds, rows(|model| model.refunds.len()));
+    assert_eq!(report.counts.transactions, rows(|model| model.transactions.len()));
+    assert_eq!(report.counts.returns, rows(|model| model.returns.len()));
+    assert_eq!(report.counts.seals, 2);
+}
+
+/// What is done to the books, and the kind of row that a finding has to name.
+fn tamperings(refund: i64, payment: i64, order: i64) -> Vec<(String, &'static str)> {
+    let event = format!("SELECT max(number) - 3 FROM events WHERE order_number = {order}");
+    let last = format!("(SELECT last_event FROM orders WHERE number = {order})");
+    let middle =
+        format!("(SELECT number FROM events WHERE order_number = {order} AND position = 2)");
+    let cut = format!(
+        "UPDATE orders SET (last_event, chain_length, chain_hash) = (SELECT number, position, hash \
+        FROM events WHERE number = (SELECT previous FROM events WHERE number = {last})) \
+        WHERE number = {order}"
+    );
+    let row = |table: &str, change: &str, number: i64| {
+        format!("UPDATE {table} SET {change} WHERE number = {number}")
+    };
+    let _ = event;
+    vec![
+        (
+            format!(
+                "UPDATE events SET data = replace(data, 'a', 'b') WHERE order_number = {order} \
+                AND position = 2"
+            ),
+            "event",
+        ),
+        (format!("UPDATE events SET done_by = 'nobody' WHERE number = {middle}"), "event"),
+        (format!("UPDATE events SET happened_at = 1 WHERE number = {middle}"), "event"),
+        (format!("UPDATE events SET subject = subject + 1 WHERE number = {middle}"), "event"),
+        (format!("UPDATE events SET hash = zeroblob(32) WHERE number = {middle}"), "event"),
+        (format!("DELETE FROM events WHERE number = {middle}"), "order"),
+        (
+            format!(
+                "DELETE FROM events WHERE number = {middle}; UPDATE events SET previous = \
+                (SELECT number FROM events WHERE order_number = {order} AND position = 1) \
+                WHERE order_number = {order} AND position = 3"
+            ),
+            "event",
+        ),
+        // The end of a chain, with and without hiding it.
+        (format!("DELETE FROM events WHERE number = {last}"), "order"),
+        (
+            format!(
+                "UPDATE orders SET last_event = (SELECT previous FROM events WHERE number = \
+                {last}) WHERE number = {order}"
+            ),
+            "order",
+        ),
+        (
+            format!(
+                "{cut}; DELETE FROM events WHERE number NOT IN (SELECT previous FROM events) \
+            AND order_number = {order} AND number > {last}"
+            ),
+            "seal",
+        ),
+        // A whole order, with everything.
+        (
+            format!(
+                "DELETE FROM events WHERE order_number = {order}; \
+                DELETE FROM transactions WHERE order_number = {order}; \
+                DELETE FROM refunds WHERE order_number = {order}; \
+                DELETE FROM lines WHERE order_number = {order}; \
+                DELETE FROM orders WHERE number = {order}"
+            ),
+            "seal",
+        ),
+        (format!("DELETE FROM orders WHERE number = {order}"), "merchant"),
+        (row("transactions", "held = held + 1, captured = captured + 1", payment), "payment"),
+        (row("transactions", "refunded = refunded + 1", payment), "payment"),
+        (row("transactions", "disputed = 7, blocked = 7", payment), "payment"),
+        (row("transactions", "provider = 'mine'", payment), "payment"),
+        (row("orders", "refunded = refunded - 1", order), "order"),
+        (row("orders", "held = held + 1", order), "order"),
+        (row("orders", "currency = 'EUR'", order), "order"),
+        (row("orders", "fulfilled_at = 1 - ifnull(fulfilled_at, 0)", order), "order"),
+        (format!("UPDATE lines SET taken = taken + 1 WHERE order_number = {order}"), "order"),
+        (format!("UPDATE lines SET amount = amount + 1 WHERE order_number = {order}"), "order"),
+        (format!("DELETE FROM lines WHERE order_number = {order} AND position = 2"), "order"),
+        (row("refunds", "state = 'failed'", refund), "refund"),
+        (row("refunds", "amount = amount + 1", refund), "refund"),
+        (row("refunds", "refunded = refunded - 1", refund), "refund"),
+        (row("refunds", "destination = 'cash'", refund), "refund"),
+        (row("refunds", "state = 'nonsense'", refund), "order"),
+        (
+            format!("UPDATE transactions SET state = 'failed' WHERE refund = {refund}"),
+            "transaction",
+        ),
+        (format!("UPDATE transactions SET amount = 1 WHERE refund = {refund}"), "transaction"),
+        (format!("UPDATE transactions SET parent = 1 WHERE refund = {refund}"), "transaction"),
+        (format!("DELETE FROM transactions WHERE refund = {refund}"), "transaction"),
+        (format!("DELETE FROM transactions WHERE number = {payment}"), "payment"),
+        (format!("DELETE FROM refunds WHERE number = {refund}"), "order"),
+        (
+            "INSERT INTO refunds SELECT merchant, 999999999, order_number, 0, return_number, \
+            state, execution, destination, currency, amount, refunded, asked_by, kind, payment, \
+            reason, note, failure_code, failure_message, parts, information, metadata, \
+            requested_by, confirmed_by, created_at, updated_at, settled_at FROM refunds LIMIT 1"
+                .to_owned(),
+            "merchant",
+        ),
+        ("UPDATE events SET data = '{}' WHERE order_number = 0".to_owned(), "event"),
+        ("UPDATE merchants SET chain_length = chain_length + 1".to_owned(), "merchant"),
+        ("UPDATE seals SET digest = zeroblob(32)".to_owned(), "seal"),
+        ("UPDATE seals SET events = events + 1".to_owned(), "seal"),
+        ("DELETE FROM seals WHERE number = (SELECT min(number) FROM seals)".to_owned(), "seal"),
+    ]
+}
+
+async fn each_tampering_is_found(place: &impl Place) {
+    let store = place.open().await;
+    let mut population = Population::live(&*store, Random::seeded(), 150).await;
+    store.seal(NOW).await.unwrap().unwrap();
+    population.go_on(&*store, 150).await;
+    // One refund that is paid for certain.
+    let book = done(&*store, register(new_order("10.00"))).await;
+    let mut lines = new_order("30.00");
+    lines.lines.push(line(refundry_domain::order::LineKind::Shipping, 1, "1.00"));
+    let order = done(&*store, register(lines)).await.order.id;
+    let mut by_hand =
+        ask(refundry_domain::command::What::Items(vec![refundry_domain::command::ItemAsk {
+            line: refundry_domain::command::LineRef::Position(1),
+            share: refundry_domain::command::ItemShare::Quantity(1),
+        }]));
+    by_hand.execution = Some(refundry_domain::refund::Execution::Manual);
+    let target = refundry_domain::command::Target::Order(refundry_domain::ids::OrderRef::Id(order));
+    let ask = intent(target, refundry_domain::command::Command::RequestRefund(by_hand));
+    let refund = done(&*store, ask).await.refund.unwrap();
+    let outcome = refundry_domain::outcome::Outcome::Done { reference: None, amount: None };
+    let by = refundry_domain::outcome::Reporter::Caller;
+    let report = refundry_domain::outcome::Report { outcome, by, look_again_ms: 1 };
+    let target = refundry_domain::command::Target::Transaction(refund.transactions[0].id);
+    let report = refundry_domain::command::Command::Report(report);
+    let paid = done(&*store, intent(target, report)).await;
+    assert_eq!(paid.refund.as_ref().unwrap().state, State::Succeeded);
+    done(&*store, self::refund(book.order.id, "1.00")).await;
+    store.seal(NOW).await.unwrap().unwrap();
+    assert_eq!(verified(&*store).await.findings, []);
+    store.close().await;
+    drop(store);
+
+    for (sql, kind) in tamperings(refund.id.0, paid.payments[0].id.0, order.0) {
+        let other = place.copy().await;
+        other.tamper(&sql).await;
+        let store = other.open().await;
+        let report = verified(&*store).await;
+        let kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
+        assert!(kinds.contains(&kind), "{sql}\nmade {:#?}", report.findings);
+    }
+}
