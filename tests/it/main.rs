@@ -2,6 +2,7 @@
 
 mod gateways;
 mod harness;
+mod native;
 mod routes;
 mod store;
 mod tidy;
