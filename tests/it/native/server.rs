@@ -89,14 +89,15 @@ async fn raw(site: &Site, bytes: Vec<u8>) -> String {
 #[tokio::test]
 async fn a_head_has_its_limits() {
     let site = Site::start().await;
-    let many: String = (0..100).map(|number| format!("x-{number}: 1\r\n")).collect();
-    let large = format!("x: {}\r\n", "a".repeat(70_000));
+    let many: String = (0..101).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let large = format!("x: {}\r\n", "a".repeat(20_000));
     for headers in [many, large] {
         let answer =
             raw(&site, format!("GET /healthz HTTP/1.1\r\n{headers}\r\n").into_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        let size = headers.len();
+        assert!(answer.starts_with("HTTP/1.1 431"), "{size} bytes of headers: {answer:?}");
     }
-    let path = "a".repeat(100_000);
+    let path = "a".repeat(20_000);
     let answer = raw(&site, format!("GET /{path} HTTP/1.1\r\n\r\n").into_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     let answer = raw(&site, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n".to_vec()).await;
