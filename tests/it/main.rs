@@ -3,6 +3,7 @@
 mod gateways;
 mod harness;
 mod import;
+mod native;
 mod routes;
 mod store;
 mod tidy;
