@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use refundry::testing::store::*;
+use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::ids::{
     EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
-use refundry_domain::book::Book;
 use refundry_domain::merchant::{Administration, Key, Merchant};
 use refundry_domain::order::Order;
 use refundry_domain::refund::Refund;
@@ -45,51 +45,106 @@ impl Store for Faulty {
         self.inner.commit(intent).await
     }
 
-    async fn order(&self, merchant: MerchantId, order: OrderRef) -> Result<Option<Book>, StoreError> {
+    async fn order(
+        &self,
+        merchant: MerchantId,
+        order: OrderRef,
+    ) -> Result<Option<Book>, StoreError> {
         self.inner.order(merchant, order).await
     }
 
-    async fn orders(&self, merchant: MerchantId, filter: OrderFilter, page: Page) -> Result<Slice<Order>, StoreError> {
+    async fn orders(
+        &self,
+        merchant: MerchantId,
+        filter: OrderFilter,
+        page: Page,
+    ) -> Result<Slice<Order>, StoreError> {
         self.inner.orders(merchant, filter, page).await
     }
 
-    async fn refund(&self, merchant: MerchantId, refund: RefundId) -> Result<Option<Refund>, StoreError> {
+    async fn refund(
+        &self,
+        merchant: MerchantId,
+        refund: RefundId,
+    ) -> Result<Option<Refund>, StoreError> {
         self.inner.refund(merchant, refund).await
     }
 
-    async fn refunds(&self, merchant: MerchantId, filter: RefundFilter, page: Page) -> Result<Slice<Refund>, StoreError> {
+    async fn refunds(
+        &self,
+        merchant: MerchantId,
+        filter: RefundFilter,
+        page: Page,
+    ) -> Result<Slice<Refund>, StoreError> {
         self.inner.refunds(merchant, filter, page).await
     }
 
-    async fn transaction(&self, merchant: MerchantId, transaction: TransactionId) -> Result<Option<TransactionRow>, StoreError> {
+    async fn transaction(
+        &self,
+        merchant: MerchantId,
+        transaction: TransactionId,
+    ) -> Result<Option<TransactionRow>, StoreError> {
         self.inner.transaction(merchant, transaction).await
     }
 
-    async fn transactions(&self, merchant: MerchantId, filter: TransactionFilter, page: Page) -> Result<Slice<TransactionRow>, StoreError> {
+    async fn transactions(
+        &self,
+        merchant: MerchantId,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Result<Slice<TransactionRow>, StoreError> {
         self.inner.transactions(merchant, filter, page).await
     }
 
-    async fn transaction_by_key(&self, key: String) -> Result<Option<(MerchantId, TransactionId)>, StoreError> {
+    async fn transaction_by_key(
+        &self,
+        key: String,
+    ) -> Result<Option<(MerchantId, TransactionId)>, StoreError> {
         self.inner.transaction_by_key(key).await
     }
 
-    async fn return_of(&self, merchant: MerchantId, return_id: ReturnId) -> Result<Option<Return>, StoreError> {
+    async fn return_of(
+        &self,
+        merchant: MerchantId,
+        return_id: ReturnId,
+    ) -> Result<Option<Return>, StoreError> {
         self.inner.return_of(merchant, return_id).await
     }
 
-    async fn returns(&self, merchant: MerchantId, filter: ReturnFilter, page: Page) -> Result<Slice<Return>, StoreError> {
+    async fn returns(
+        &self,
+        merchant: MerchantId,
+        filter: ReturnFilter,
+        page: Page,
+    ) -> Result<Slice<Return>, StoreError> {
         self.inner.returns(merchant, filter, page).await
     }
 
-    async fn events(&self, merchant: MerchantId, filter: EventFilter, page: Page) -> Result<Slice<Event>, StoreError> {
+    async fn events(
+        &self,
+        merchant: MerchantId,
+        filter: EventFilter,
+        page: Page,
+    ) -> Result<Slice<Event>, StoreError> {
         self.inner.events(merchant, filter, page).await
     }
 
-    async fn due(&self, queue: Queue, now: Timestamp, limit: u32) -> Result<Vec<(MerchantId, Work)>, StoreError> {
+    async fn due(
+        &self,
+        queue: Queue,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(MerchantId, Work)>, StoreError> {
         self.inner.due(queue, now, limit).await
     }
 
-    async fn administer(&self, merchant: MerchantId, by: Arc<str>, at: Timestamp, change: Administration) -> Result<Administered, StoreError> {
+    async fn administer(
+        &self,
+        merchant: MerchantId,
+        by: Arc<str>,
+        at: Timestamp,
+        change: Administration,
+    ) -> Result<Administered, StoreError> {
         self.fault()?;
         self.inner.administer(merchant, by, at, change).await
     }
@@ -126,7 +181,11 @@ impl Store for Faulty {
         self.inner.seals().await
     }
 
-    async fn event_hashes(&self, after: EventId, limit: u32) -> Result<Vec<(EventId, [u8 {
+    async fn event_hashes(
+        &self,
+        after: EventId,
+        limit: u32,
+    ) -> Result<Vec<(EventId, [u8; 32])>, StoreError> {
         self.inner.event_hashes(after, limit).await
     }
 
@@ -150,5 +209,4 @@ impl Store for Faulty {
     async fn close(&self) {
         self.inner.close().await
     }
-
 }
