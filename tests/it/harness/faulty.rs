@@ -11,6 +11,7 @@ use refundry_domain::ids::{
     EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
 use refundry_domain::merchant::{Administration, Key, Merchant};
+use refundry_domain::order::Chain;
 use refundry_domain::order::Order;
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
@@ -151,6 +152,10 @@ impl Store for Faulty {
 
     async fn merchant(&self, merchant: MerchantId) -> Result<Option<Merchant>, StoreError> {
         self.inner.merchant(merchant).await
+    }
+
+    async fn chain(&self, merchant: MerchantId) -> Result<Option<Chain>, StoreError> {
+        self.inner.chain(merchant).await
     }
 
     async fn merchants(&self) -> Result<Vec<Merchant>, StoreError> {
