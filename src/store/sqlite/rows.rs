@@ -121,7 +121,7 @@ fn payment(columns: &mut Columns<'_>, id: TransactionId) -> Result<Payment, Fail
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };
-    columns.skip(9);
+    columns.skip(10);
     payment.created_at = columns.time()?;
     payment.updated_at = columns.time()?;
     Ok(payment)
