@@ -318,6 +318,9 @@ pub struct RefundTransaction {
     pub failure: Option<Failure>,
     /// A retry replaced it by a new one, so the refund's state no longer depends on it.
     pub superseded: bool,
+    /// The provider has said something that contradicts its state here, such as "paid" after a
+    /// definite no. It is not tried again: that could pay twice.
+    pub contradicted: bool,
     /// What the provider said last, in its own words.
     pub message: Option<String>,
     pub created_at: Timestamp,

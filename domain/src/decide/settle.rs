@@ -141,6 +141,7 @@ impl Draft {
                 provider_reference: None,
                 failure: None,
                 superseded: false,
+                contradicted: false,
                 message: None,
                 created_at: context.now,
                 updated_at: context.now,

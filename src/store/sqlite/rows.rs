@@ -26,7 +26,7 @@ pub const LINE: &str = "position, kind, for_line, sku, name, quantity, amount, t
 pub const TRANSACTION: &str = "number, order_number, currency, kind, parent, return_number, \
     provider, method, provider_reference, amount, captured, held, refunded, disputed, blocked, \
     refund, execution, state, provider_key, sends, failure_code, failure_message, superseded, \
-    message, created_at, updated_at, settled_at";
+    contradicted, message, created_at, updated_at, settled_at";
 pub const REFUND: &str = "number, order_number, previous, return_number, state, execution, \
     destination, currency, amount, refunded, asked_by, kind, payment, reason, note, failure_code, \
     failure_message, parts, information, metadata, requested_by, confirmed_by, created_at, \
@@ -152,6 +152,7 @@ fn refund_transaction(
         sends: columns.small()?,
         failure: columns.failure()?,
         superseded: columns.int()? != 0,
+        contradicted: columns.int()? != 0,
         message: columns.some_text()?,
         created_at: columns.time()?,
         updated_at: columns.time()?,

@@ -234,11 +234,11 @@ fn transaction(
     // A reference once known is not forgotten, so without one its index needs no touch.
     let sql = if row.provider_reference.is_some() {
         "UPDATE transactions SET state = ?3, sends = ?4, failure_code = ?5, failure_message = ?6, \
-        superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10, provider_reference = ?11 \
-        WHERE merchant = ?1 AND number = ?2"
+        superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10, \
+        contradicted = ?12, provider_reference = ?11 WHERE merchant = ?1 AND number = ?2"
     } else {
         "UPDATE transactions SET state = ?3, sends = ?4, failure_code = ?5, failure_message = ?6, \
-        superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10 \
+        superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10, contradicted = ?12 \
         WHERE merchant = ?1 AND number = ?2 AND ?11 IS NULL"
     };
     let (code, message) = failure(row.failure.as_ref());
@@ -254,6 +254,7 @@ fn transaction(
         row.updated_at.0,
         row.settled_at.map(|at| at.0),
         row.provider_reference,
+        row.contradicted,
     ])?;
     only_one(count, "transaction", row.id.0)
 }

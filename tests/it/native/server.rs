@@ -8,7 +8,9 @@ use refundry::testing::http::server::Drained;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
+use crate::harness::faulty::Faulty;
 use crate::harness::site::{Ask, Site};
+use crate::harness::store::Home;
 
 #[tokio::test]
 async fn it_says_how_it_is() {
@@ -144,4 +146,34 @@ async fn the_end_waits_for_who_is_being_served() {
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     let (drained, _) = site.stop().await;
     assert_eq!(drained, Drained::Clean);
+}
+
+#[tokio::test]
+async fn a_bug_is_a_problem_and_not_the_end() {
+    let site = Site::start().await;
+    let answer = Ask::new(site.address, "GET", "/bug").send().await;
+    let answer = answer.expect_problem(500, "internal");
+    assert!(!String::from_utf8_lossy(&answer.body).contains("this is the bug"));
+    assert!(!answer.header("x-request-id").is_empty());
+    site.get("/v1/orders").send().await.expect(200);
+}
+
+/// Books that take no writes are said to be so, and nothing is acknowledged.
+#[tokio::test]
+async fn a_broken_disk_is_said_and_nothing_is_acknowledged() {
+    let home = Home::new();
+    let faulty = Faulty::over(home.store.clone());
+    let site = Site::over(home, faulty.clone()).await;
+    let order = site.order("20.00").await;
+    faulty.break_disk();
+    let body = json!({"order": order, "amount": "1.00"});
+    let answer = site.post("/v1/refunds", body).once().send().await;
+    let answer = answer.expect_problem(503, "writes_stopped");
+    assert_eq!(answer.header("retry-after"), "30");
+    assert!(!String::from_utf8_lossy(&answer.body).contains("the disk failed"));
+    let ready = Ask::new(site.address, "GET", "/readyz").send().await.expect(503).json();
+    assert_eq!((&ready["ready"], &ready["sending"]), (&json!(false), &json!("running")));
+    assert!(ready["reason"].as_str().unwrap().contains("the disk failed"), "{ready}");
+    Ask::new(site.address, "GET", "/healthz").send().await.expect(200);
+    site.get(&format!("/v1/orders/{order}")).send().await.expect(200);
 }

@@ -122,6 +122,7 @@ CREATE TABLE transactions (
     failure_code       TEXT,
     failure_message    TEXT,
     superseded         INTEGER NOT NULL DEFAULT 0 CHECK (superseded IN (0, 1)),
+    contradicted       INTEGER NOT NULL DEFAULT 0 CHECK (contradicted IN (0, 1)),
     message            TEXT,
     created_at         INTEGER NOT NULL,
     updated_at         INTEGER NOT NULL,
