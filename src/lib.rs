@@ -39,6 +39,13 @@ pub mod testing {
     pub mod gateways {
         pub use crate::gateways::*;
     }
+    pub mod import {
+        pub use crate::cli::import::plan::{Plan, PlannedRefund, Step};
+        pub use crate::cli::import::plan_of;
+        pub use crate::cli::import::replay::{Stage, replay};
+        pub use crate::cli::import::report::Report;
+        pub use crate::cli::import::rows::FileProblem;
+    }
     pub mod ledger {
         pub use crate::ledger::*;
     }

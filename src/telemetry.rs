@@ -18,6 +18,9 @@ pub fn start(log: &Log) -> Result<(), String> {
     })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Complaining about a log that cannot be written (its disk is full) would panic in the
+        // middle of whatever was logged.
+        .log_internal_errors(false)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
     let _ = match log.format {

@@ -12,7 +12,6 @@ use super::{Common, Ended, Failure, block_on, output};
 use crate::access::secret;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Overrides;
-use crate::store::sqlite::SqliteStore;
 use crate::store::{Administered, Store};
 
 /// List, create and revoke API keys, while no server runs
@@ -72,15 +71,8 @@ fn key_id(text: &str) -> Result<KeyId, String> {
 
 pub fn run(args: Args) -> Ended {
     let config = args.common.configure(Overrides::default())?;
-    if !config.data.is_dir() {
-        let data = config.data.display();
-        return Err(Failure::new(format!(
-            "there are no books in {data}; name their directory with --data, or begin them with \
-             `refundry serve --data {data}`"
-        )));
-    }
     block_on(async move {
-        let store = SqliteStore::open(&config.data).map_err(|error| failed(&error))?;
+        let store = super::existing_books(&config)?;
         let ended = act(store.as_ref(), MerchantId(args.merchant), args.action, args.json).await;
         store.close().await;
         ended

@@ -1,9 +1,14 @@
 //! The command line: one file a command, one line a command here.
 
+mod bench;
+mod client;
 mod completions;
+mod demo;
+pub mod import;
 mod keys;
 mod openapi;
 pub mod output;
+pub mod progress;
 mod sandbox;
 mod serve;
 mod verify;
@@ -11,10 +16,12 @@ mod verify;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Overrides};
+use crate::store::sqlite::{self, SqliteStore};
 use crate::telemetry;
 
 /// A self-hosted refund gateway: one exact ledger of what may still be given back.
@@ -28,8 +35,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Demo(demo::Args),
     Keys(keys::Args),
+    Import(import::Args),
     Verify(verify::Args),
+    Bench(bench::Args),
     Sandbox(sandbox::Args),
     Openapi(openapi::Args),
     Completions(completions::Args),
@@ -38,8 +48,11 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   refundry serve                        serve on 127.0.0.1:8080, the books in ./data
+  refundry demo                         see the main job on a real shop's data
   refundry keys create --name shop      make an API key
+  refundry import online-retail FILE    replay a shop's year through the ledger
   refundry verify                       prove that the books add up and were not altered
+  refundry bench --quick                see how fast it is on this machine
 
 Exit codes: 0 done; 1 a check found something; 2 it could not be done, stderr says why.";
 
@@ -47,8 +60,11 @@ impl Command {
     fn run(self) -> Ended {
         match self {
             Command::Serve(args) => serve::run(args),
+            Command::Demo(args) => demo::run(args),
             Command::Keys(args) => keys::run(args),
+            Command::Import(args) => import::run(args),
             Command::Verify(args) => verify::run(args),
+            Command::Bench(args) => bench::run(args),
             Command::Sandbox(args) => sandbox::run(&args),
             Command::Openapi(args) => openapi::run(&args),
             Command::Completions(args) => completions::run(&args, &mut Cli::command()),
@@ -100,6 +116,18 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
         .build()
         .map_err(|error| Failure::new(format!("the runtime cannot start: {error}")))?;
     runtime.block_on(work)
+}
+
+/// Opens the books of a data directory; a command that looks at books does not begin new ones.
+pub fn existing_books(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
+    if !config.data.join(sqlite::FILE).is_file() {
+        let data = config.data.display();
+        return Err(Failure::new(format!(
+            "there are no books in {data}; name their directory with --data, or begin them with \
+             `refundry serve --data {data}`"
+        )));
+    }
+    SqliteStore::open(&config.data).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Where a process's randomness begins.

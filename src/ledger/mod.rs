@@ -1,6 +1,10 @@
 //! The verbs that everything else calls: a thin layer over `domain` (the rules) and `store` (the
 //! rows). The only caller of [`Store::commit`].
 
+mod compare;
+mod replay;
+pub mod verify;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 

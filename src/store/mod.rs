@@ -17,7 +17,7 @@ use refundry_domain::ids::{
 };
 use refundry_domain::merchant::{Administration, Key, Merchant};
 use refundry_domain::money::Currency;
-use refundry_domain::order::{Order, Payment, PaymentKind};
+use refundry_domain::order::{Chain, Order, Payment, PaymentKind};
 use refundry_domain::policy::Policy;
 use refundry_domain::refund::{
     Destination, Execution, Refund, RefundTransaction, State, TransactionState,
@@ -70,7 +70,7 @@ pub enum Settlement {
     Refused { refusal: Refusal, answer: Option<Answer> },
     /// The same request was answered before, so.
     Replayed(Answer),
-    /// The key was used for another request.
+    /// The key was used before: for another request, or so long ago that its answer is forgotten.
     KeyReused,
 }
 
@@ -170,6 +170,16 @@ pub struct TransactionRow {
     pub order: OrderId,
     pub currency: Currency,
     pub movement: Movement,
+}
+
+impl TransactionRow {
+    /// The transaction's own number.
+    pub fn number(&self) -> i64 {
+        match &self.movement {
+            Movement::In(payment) => payment.id.0,
+            Movement::Back(row) => row.id.0,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -321,6 +331,8 @@ pub trait Store: Send + Sync {
     async fn merchant(&self, merchant: MerchantId) -> Result<Option<Merchant>, StoreError>;
     /// All merchants, oldest first; for operators and for `verify`.
     async fn merchants(&self) -> Result<Vec<Merchant>, StoreError>;
+    /// Where the merchant's own chain of events ends.
+    async fn chain(&self, merchant: MerchantId) -> Result<Option<Chain>, StoreError>;
     async fn keys(&self, merchant: MerchantId) -> Result<Vec<Key>, StoreError>;
     /// The key whose secret has this SHA-256, whoever's it is: it says which merchant asks.
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<Key>, StoreError>;

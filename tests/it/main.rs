@@ -2,6 +2,7 @@
 
 mod gateways;
 mod harness;
+mod import;
 mod native;
 mod routes;
 mod store;

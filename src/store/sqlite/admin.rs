@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use refundry_domain::ids::{KeyId, MerchantId, Timestamp};
 use refundry_domain::merchant::{Administration, Key, Merchant, Scope, Settings};
+use refundry_domain::order::Chain;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
@@ -207,16 +208,12 @@ pub fn event(
     (subject_kind, subject): (&str, i64),
     data: &str,
 ) -> Result<(), Fail> {
-    let sql = "SELECT chain_length, chain_hash, last_event FROM merchants WHERE number = ?1";
-    let found = load::one(conn, sql, [merchant.0], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, i64>(2)?))
-    })?;
-    let (length, predecessor, last_event) =
-        found.ok_or_else(|| load::missing("merchant", merchant.0))?;
+    let found = chain_and_newest(conn, merchant)?;
+    let (chain, last_event) = found.ok_or_else(|| load::missing("merchant", merchant.0))?;
     let event = Unlinked {
         merchant: merchant.0,
         order: 0,
-        position: length + 1,
+        position: chain.length + 1,
         number: batch.numbers.take(),
         name,
         subject_kind,
@@ -225,12 +222,24 @@ pub fn event(
         by: &by.by,
         data,
     };
-    let hash = event.hash(&predecessor);
+    let hash = event.hash(&chain.hash);
     insert_event(conn, batch, &event, last_event, hash)?;
     let sql = "UPDATE merchants SET chain_length = ?2, chain_hash = ?3, last_event = ?4 \
         WHERE number = ?1";
     conn.prepare_cached(sql)?.execute((merchant.0, event.position, hash, event.number))?;
     Ok(())
+}
+
+/// Where the merchant's own chain ends.
+pub fn chain(conn: &Connection, merchant: MerchantId) -> Result<Option<Chain>, Fail> {
+    Ok(chain_and_newest(conn, merchant)?.map(|(chain, _)| chain))
+}
+
+fn chain_and_newest(conn: &Connection, merchant: MerchantId) -> Result<Option<(Chain, i64)>, Fail> {
+    let sql = "SELECT chain_length, chain_hash, last_event FROM merchants WHERE number = ?1";
+    load::one(conn, sql, [merchant.0], |row| {
+        Ok((Chain { length: row.get(0)?, hash: row.get(1)? }, row.get(2)?))
+    })
 }
 
 pub fn merchant(conn: &Connection, id: MerchantId) -> Result<Option<Merchant>, Fail> {

@@ -39,13 +39,13 @@ use refundry_domain::ids::{
     EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
 use refundry_domain::merchant::{Administration, Key, Merchant};
-use refundry_domain::order::Order;
+use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, oneshot};
 
-pub use self::open::OpenError;
+pub use self::open::{FILE, OpenError};
 use self::writer::{Health, Job, Settled, Writer};
 use super::encode::Unreadable;
 use super::{
@@ -368,6 +368,10 @@ impl Store for SqliteStore {
 
     async fn merchants(&self) -> Result<Vec<Merchant>, StoreError> {
         self.read(admin::merchants).await
+    }
+
+    async fn chain(&self, merchant: MerchantId) -> Result<Option<Chain>, StoreError> {
+        self.read(move |conn| admin::chain(conn, merchant)).await
     }
 
     async fn keys(&self, merchant: MerchantId) -> Result<Vec<Key>, StoreError> {

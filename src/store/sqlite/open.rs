@@ -112,7 +112,14 @@ pub fn open(dir: &Path) -> Result<Opened, OpenError> {
         unsealed: 0,
         standing: Standing::Intact,
     };
+    let new = found == Found::Nothing;
     look_back(&mut opened, found)?;
+    if new && opened.standing == Standing::Intact {
+        // The anchor must not be lost to a crash of the machine that the database survives.
+        opened.anchor.write(&opened.mark).map_err(failed)?;
+        opened.anchor.sync().map_err(failed)?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
+    }
     Ok(opened)
 }
 
@@ -227,7 +234,11 @@ fn look_back(opened: &mut Opened, found: Found) -> Result<(), OpenError> {
         Found::Mark(mark) => mark.event.map_or(0, |(_, number, _)| number),
         Found::Nothing | Found::Unreadable => 0,
     };
-    if let Some(why) = seal::behind(conn, &found, &opened.mark)? {
+    let behind = match seal::behind(conn, &found, &opened.mark)? {
+        Some(why) => Some(why),
+        None => seal::altered(conn, &tail)?,
+    };
+    if let Some(why) = behind {
         opened.next = opened.next.max(told).saturating_add(LOST_NUMBERS);
         opened.standing = Standing::Behind(why);
     }

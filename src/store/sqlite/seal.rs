@@ -10,7 +10,7 @@ use super::load;
 use super::rows;
 use super::writer::Writer;
 use crate::store::anchor::{Found, Mark};
-use crate::store::facts::Sealing;
+use crate::store::facts::{Sealing, Unlinked};
 use crate::store::{Seal, Standing, StoreError};
 
 /// Adds a seal over the events that were committed since the last one, if there are any.
@@ -139,6 +139,26 @@ pub fn behind(conn: &Connection, found: &Found, mark: &Mark) -> Result<Option<St
             return Ok(Some(format!(
                 "seal {number} was in the books when they were last seen and {how} now"
             )));
+        }
+    }
+    Ok(None)
+}
+
+/// How many of the newest events are looked at when the books are opened.
+const NEWEST: usize = 1_000;
+
+/// The first of the newest events that does not follow from the one before it, if any.
+pub fn altered(conn: &Connection, tail: &[(i64, i64, [u8; 32])]) -> Result<Option<String>, Fail> {
+    let sql = select!(EVENT, "events WHERE merchant = ?1 AND number = ?2");
+    for (merchant, number, _) in &tail[tail.len().saturating_sub(NEWEST)..] {
+        let found = load::one(conn, sql, (merchant, number), rows::event)?;
+        let (event, previous) = found.ok_or_else(|| load::missing("event", *number))?;
+        let predecessor = match previous {
+            0 => Some([0; 32]),
+            _ => hash_of(conn, *merchant, previous)?,
+        };
+        if predecessor.is_none_or(|hash| Unlinked::of(&event).hash(&hash) != event.hash) {
+            return Ok(Some(format!("event {number} is not what it was when it was written")));
         }
     }
     Ok(None)

@@ -26,7 +26,7 @@ pub fn transactions(
     if let Some(order) = filter.order {
         let mut all = of_order(conn, merchant, order)?;
         all.retain(|row| fits(row, filter));
-        return Ok(of_rows(all, number, page));
+        return Ok(of_rows(all, TransactionRow::number, page));
     }
     let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
     let all =
@@ -46,7 +46,7 @@ pub fn transactions(
         states.sort_unstable();
         states.dedup();
         let of_state = |state: &TransactionState| of_state(conn, merchant, filter, *state, page);
-        merged(states.iter().map(of_state), number, page)
+        merged(states.iter().map(of_state), TransactionRow::number, page)
     }
 }
 
@@ -119,13 +119,6 @@ fn name(kind: TransactionKind) -> &'static str {
     match kind {
         TransactionKind::In(kind) => kind.name(),
         TransactionKind::Refund => "refund",
-    }
-}
-
-fn number(row: &TransactionRow) -> i64 {
-    match &row.movement {
-        Movement::In(payment) => payment.id.0,
-        Movement::Back(row) => row.id.0,
     }
 }
 
