@@ -126,6 +126,7 @@ impl Draft {
             let source = &self.book.payments[*payment];
             let (parent, provider, method) =
                 (source.id, source.provider.clone(), source.method.clone());
+            let merchant = self.book.order.merchant;
             let refund = self.refund();
             let row = RefundTransaction {
                 id,
@@ -136,7 +137,7 @@ impl Draft {
                 method,
                 amount: *amount,
                 state: state(*execution),
-                key: format!("{}-{}", context.instance, id),
+                key: format!("{}-{}-{}", context.instance, merchant, id),
                 sends: 0,
                 provider_reference: None,
                 failure: None,

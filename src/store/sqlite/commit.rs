@@ -38,10 +38,12 @@ pub fn settle(
     intent: &Intent,
 ) -> Result<Settlement, Fail> {
     let claim = intent.claim.as_ref().filter(|_| !intent.dry_run);
-    if let Some(claim) = claim
-        && let Some(settled) = known(conn, intent, claim)?
-    {
-        return Ok(settled);
+    let mut place = None;
+    if let Some(claim) = claim {
+        match take(conn, batch, intent, claim)? {
+            Ok(number) => place = Some(number),
+            Err(settled) => return Ok(settled),
+        }
     }
     let first = batch.numbers.peek();
     let decided = match load(conn, batch, intent)? {
@@ -56,12 +58,12 @@ pub fn settle(
             if !intent.dry_run {
                 apply(conn, batch, intent, &mut loaded, &changes)?;
             }
-            let answer = answer(conn, batch, intent, Ok(&loaded.book))?;
+            let answer = answer(conn, intent, place, Ok(&loaded.book))?;
             let work = if intent.dry_run { Vec::new() } else { put(changes.work) };
             Ok(Settlement::Done { book: Box::new(loaded.book), answer, work })
         }
         Err(refusal) => {
-            let answer = answer(conn, batch, intent, Err(&refusal))?;
+            let answer = answer(conn, intent, place, Err(&refusal))?;
             Ok(Settlement::Refused { refusal, answer })
         }
     }
@@ -83,18 +85,28 @@ fn digest(key: &str) -> [u8; 16] {
     start
 }
 
-/// What is known of the claim's key, if it was used before.
-fn known(conn: &Connection, intent: &Intent, claim: &Claim) -> Result<Option<Settlement>, Fail> {
-    let sql = "SELECT answer FROM claims WHERE merchant = ?1 AND digest = ?2";
-    let found: Option<i64> =
-        load::one(conn, sql, (intent.merchant.0, digest(&claim.key)), |row| Ok(row.get(0)?))?;
-    let Some(number) = found else { return Ok(None) };
-    let sql = "SELECT fingerprint, status, body FROM answers WHERE merchant = ?1 AND number = ?2";
-    let kept = load::one(conn, sql, (intent.merchant.0, number), |row| {
+/// Takes the claim's key, and says under which number its answer is to be kept; or what the key
+/// was used for before.
+fn take(
+    conn: &Connection,
+    batch: &mut Batch,
+    intent: &Intent,
+    claim: &Claim,
+) -> Result<Result<i64, Settlement>, Fail> {
+    let (merchant, digest) = (intent.merchant.0, digest(&claim.key));
+    let number = batch.numbers.peek();
+    let sql = "INSERT INTO claims (merchant, digest, answer) VALUES (?1, ?2, ?3) \
+        ON CONFLICT DO NOTHING";
+    if conn.prepare_cached(sql)?.execute((merchant, digest, number))? == 1 {
+        return Ok(Ok(batch.numbers.take()));
+    }
+    let sql = "SELECT fingerprint, status, body FROM answers WHERE merchant = ?1 AND number = \
+        (SELECT answer FROM claims WHERE merchant = ?1 AND digest = ?2)";
+    let kept = load::one(conn, sql, (merchant, digest), |row| {
         let fingerprint: [u8; 32] = row.get(0)?;
         Ok((fingerprint, Answer { status: row.get(1)?, body: row.get(2)? }))
     })?;
-    Ok(Some(match kept {
+    Ok(Err(match kept {
         Some((fingerprint, answer)) if fingerprint == claim.fingerprint => {
             Settlement::Replayed(answer)
         }
@@ -250,30 +262,26 @@ pub fn insert_event(
     Ok(())
 }
 
-/// Renders the answer, and keeps it with the claim, unless this is a dry run.
+/// Renders the answer, and keeps it in its place, which a dry run does not have.
 fn answer(
     conn: &Connection,
-    batch: &mut Batch,
     intent: &Intent,
+    place: Option<i64>,
     outcome: Result<&Book, &Refusal>,
 ) -> Result<Option<Answer>, Fail> {
     let Some(claim) = &intent.claim else { return Ok(None) };
     let answer = (claim.render)(outcome);
-    if intent.dry_run {
-        return Ok(Some(answer));
+    if let Some(number) = place {
+        let sql = "INSERT INTO answers (number, merchant, fingerprint, status, answered_at, body) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        conn.prepare_cached(sql)?.execute(params![
+            number,
+            intent.merchant.0,
+            claim.fingerprint,
+            answer.status,
+            intent.at.0,
+            answer.body,
+        ])?;
     }
-    let number = batch.numbers.take();
-    let sql = "INSERT INTO claims (merchant, digest, answer) VALUES (?1, ?2, ?3)";
-    conn.prepare_cached(sql)?.execute((intent.merchant.0, digest(&claim.key), number))?;
-    let sql = "INSERT INTO answers (merchant, number, fingerprint, status, answered_at, body) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    conn.prepare_cached(sql)?.execute(params![
-        intent.merchant.0,
-        number,
-        claim.fingerprint,
-        answer.status,
-        intent.at.0,
-        answer.body,
-    ])?;
     Ok(Some(answer))
 }

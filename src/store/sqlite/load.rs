@@ -212,12 +212,19 @@ pub fn transaction(
     one(conn, &sql, (merchant.0, id.0), rows::transaction)
 }
 
+/// A provider key ends in the merchant and the number of its transaction.
 pub fn transaction_by_key(
     conn: &Connection,
     key: &str,
 ) -> Result<Option<(MerchantId, TransactionId)>, Fail> {
-    let sql = "SELECT merchant, number FROM transactions WHERE provider_key = ?1";
-    one(conn, sql, [key], |row| Ok((MerchantId(row.get(0)?), TransactionId(row.get(1)?))))
+    let mut ends = key.rsplitn(3, '-').map(str::parse);
+    let (Some(Ok(number)), Some(Ok(merchant))) = (ends.next(), ends.next()) else {
+        return Ok(None);
+    };
+    let sql = "SELECT provider_key FROM transactions WHERE merchant = ?1 AND number = ?2";
+    let found: Option<Option<String>> = one(conn, sql, (merchant, number), |row| Ok(row.get(0)?))?;
+    Ok((found.flatten().as_deref() == Some(key))
+        .then_some((MerchantId(merchant), TransactionId(number))))
 }
 
 pub fn return_of(

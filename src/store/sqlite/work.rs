@@ -22,19 +22,10 @@ pub fn due(
 
 /// Answers are numbered in the order of time, so the oldest come first.
 pub fn forget(conn: &Connection, before: Timestamp, limit: u32) -> Result<u64, Fail> {
-    let merchants =
-        load::many(conn, "SELECT number FROM merchants", [], |row| Ok(row.get::<_, i64>(0)?))?;
-    let mut forgotten = 0;
-    for merchant in merchants {
-        let sql = "DELETE FROM answers WHERE merchant = ?1 AND number IN (SELECT number FROM \
-            (SELECT number, answered_at FROM answers WHERE merchant = ?1 ORDER BY number LIMIT ?3) \
-            WHERE answered_at < ?2)";
-        let left = u64::from(limit).saturating_sub(forgotten);
-        let left = i64::try_from(left).unwrap_or(i64::MAX);
-        let count = conn.prepare_cached(sql)?.execute((merchant, before.0, left))?;
-        forgotten += u64::try_from(count).unwrap_or(u64::MAX);
-    }
-    Ok(forgotten)
+    let sql = "DELETE FROM answers WHERE number IN (SELECT number FROM (SELECT number, answered_at \
+        FROM answers ORDER BY number LIMIT ?2) WHERE answered_at < ?1)";
+    let forgotten = conn.prepare_cached(sql)?.execute((before.0, limit))?;
+    Ok(u64::try_from(forgotten).unwrap_or(u64::MAX))
 }
 
 /// What a disk has to have left before writes are taken again, in bytes.

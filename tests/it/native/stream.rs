@@ -69,6 +69,23 @@ async fn events_come_as_they_happen_and_from_where_the_client_was() {
     bad.expect_problem(400, "header_invalid");
 }
 
+/// More events than one read of the books brings, with numbers one after the other.
+#[tokio::test]
+async fn a_long_history_comes_whole() {
+    let site = Site::start().await;
+    let first = site.order("1.00").await;
+    let list = site.get(&format!("/v1/orders/{first}/events")).send().await.json();
+    let start = list["data"][0]["id"].as_str().unwrap().to_owned();
+    let payments = vec![json!({"provider": "sandbox", "amount": "1.00"}); 180];
+    let body = json!({"currency": "USD", "payments": payments});
+    site.post("/v1/orders", body).send().await.expect(201);
+    let ask = site.get("/v1/events/stream").header("last-event-id", &start);
+    let mut feed = Feed::of(ask.open().await);
+    for position in 1..=181 {
+        assert_eq!(feed.next().await.unwrap()["position"], position);
+    }
+}
+
 /// Nothing is left out and nothing comes twice, however many write while a client comes and goes.
 #[tokio::test]
 async fn a_client_that_comes_again_misses_nothing() {

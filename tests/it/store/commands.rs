@@ -64,10 +64,13 @@ async fn what_was_decided_is_kept(place: &impl Place) {
     assert_eq!(names, ["order.registered", "payment.recorded", "refund.requested"]);
     assert_eq!(book.order.chain, Chain { length: 3, hash: events[0].hash });
     let key = &refund.transactions[0].key;
-    assert_eq!(*key, format!("{instance}-{}", refund.transactions[0].id));
+    assert_eq!(*key, format!("{instance}-1-{}", refund.transactions[0].id));
     let found = store.transaction_by_key(key.clone()).await.unwrap();
     assert_eq!(found, Some((MERCHANT, refund.transactions[0].id)));
-    assert_eq!(store.transaction_by_key("nobody's".to_owned()).await.unwrap(), None);
+    let number = refund.transactions[0].id;
+    for other in ["nobody's".to_owned(), format!("other-1-{number}"), format!("{instance}-1-1")] {
+        assert_eq!(store.transaction_by_key(other).await.unwrap(), None);
+    }
     store.close().await;
     assert!(matches!(store.commit(register(new_order("1.00"))).await, Err(StoreError::Broken(_))));
 }

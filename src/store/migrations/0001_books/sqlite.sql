@@ -32,8 +32,7 @@ CREATE TABLE keys (
     PRIMARY KEY (merchant, number)
 ) STRICT, WITHOUT ROWID;
 
--- The one index that does not lead with the merchant beside that of provider keys: both say
--- whose row it is.
+-- It says whose the key is, so it cannot lead with the merchant.
 CREATE UNIQUE INDEX keys_by_hash ON keys (hash);
 
 CREATE TABLE orders (
@@ -89,7 +88,8 @@ CREATE TABLE lines (
 ) STRICT, WITHOUT ROWID;
 
 -- Movements of money in both directions. Those towards the merchant have balances; a refund
--- transaction has a refund, a state and a provider key.
+-- transaction has a refund, a state and a provider key, which names the merchant and the number, so
+-- that it needs no index.
 CREATE TABLE transactions (
     merchant           INTEGER NOT NULL,
     number             INTEGER NOT NULL,
@@ -143,8 +143,6 @@ CREATE INDEX transactions_by_refund ON transactions (merchant, refund, number)
     WHERE refund IS NOT NULL;
 CREATE INDEX transactions_by_provider_reference
     ON transactions (merchant, provider_reference, number) WHERE provider_reference IS NOT NULL;
-CREATE UNIQUE INDEX transactions_by_provider_key ON transactions (provider_key)
-    WHERE provider_key IS NOT NULL;
 -- States that refunds pass through quickly, or stay in nearly all, are left out: the first are
 -- found through their refunds, the last nearly everywhere.
 CREATE INDEX transactions_by_state ON transactions (merchant, state, number)
@@ -245,7 +243,8 @@ CREATE TABLE seals (
 ) STRICT;
 
 -- Idempotency: a key is kept for good, and small, since keys arrive in random order; the answer
--- stands apart, in the order of time, and is forgotten one day. digest is the start of the
+-- stands apart, in the order of time, and is forgotten one day (with a rowid, since without one
+-- SQLite puts what is longer than a quarter of a page on pages of its own). digest is the start of the
 -- SHA-256 of the key.
 CREATE TABLE claims (
     merchant INTEGER NOT NULL,
@@ -255,14 +254,13 @@ CREATE TABLE claims (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE answers (
+    number      INTEGER NOT NULL PRIMARY KEY,
     merchant    INTEGER NOT NULL,
-    number      INTEGER NOT NULL,
     fingerprint BLOB    NOT NULL CHECK (length(fingerprint) = 32),
     status      INTEGER NOT NULL,
     answered_at INTEGER NOT NULL,
-    body        BLOB    NOT NULL,
-    PRIMARY KEY (merchant, number)
-) STRICT, WITHOUT ROWID;
+    body        BLOB    NOT NULL
+) STRICT;
 
 -- What the workers have to do. The index serves all merchants, as the workers do.
 CREATE TABLE work (
