@@ -4,13 +4,18 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::open::BUSY_TIMEOUT;
+
 /// How many pages the WAL has when it is time.
 const ENOUGH_PAGES: i32 = 2_000;
-/// How many it has when the writer waits for the readers, so that it does not grow for ever.
-const MOST_PAGES: i32 = 50_000;
+/// How many more it has each time that the writer waits for the readers, so that it does not grow
+/// for ever, and how long it waits.
+const MANY_PAGES: i32 = 50_000;
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What is done beside the writer.
 pub enum Chore {
@@ -23,6 +28,8 @@ pub enum Chore {
 pub struct Wal {
     pages: Arc<AtomicI32>,
     asked: Arc<AtomicBool>,
+    /// How many times many pages it had when the writer last waited.
+    waited_at: Arc<AtomicI32>,
 }
 
 impl Wal {
@@ -41,11 +48,16 @@ impl Wal {
     /// left, which the writer moves itself, since only then does the WAL begin again at its start.
     pub fn look_after(&self, conn: &Connection, chores: &Sender<Chore>, settled: &AtomicBool) {
         let pages = self.pages.load(Ordering::Relaxed);
+        self.waited_at.fetch_min(pages / MANY_PAGES, Ordering::Relaxed);
         if settled.swap(false, Ordering::AcqRel) {
             self.asked.store(false, Ordering::Relaxed);
             checkpoint(conn, "PASSIVE");
-        } else if pages > MOST_PAGES {
+        } else if pages / MANY_PAGES > self.waited_at.load(Ordering::Relaxed) {
+            self.waited_at.store(pages / MANY_PAGES, Ordering::Relaxed);
+            // A reader that takes long must not keep the writer: the pages are safe in the WAL.
+            let _ = conn.busy_timeout(PATIENCE);
             checkpoint(conn, "RESTART");
+            let _ = conn.busy_timeout(BUSY_TIMEOUT);
         } else if pages > ENOUGH_PAGES && !self.asked.swap(true, Ordering::Relaxed) {
             // Without the other thread, the limit above remains.
             let _ = chores.send(Chore::Checkpoint);

@@ -19,6 +19,7 @@ mod list;
 mod load;
 mod open;
 mod page;
+mod readers;
 mod rows;
 mod seal;
 mod transactions;
@@ -43,18 +44,16 @@ use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 pub use self::open::{FILE, OpenError};
+use self::readers::Readers;
 use self::writer::{Health, Job, Settled, Writer};
 use super::encode::Unreadable;
 use super::{
     Administered, Event, EventFilter, Intent, OrderFilter, Page, RefundFilter, ReturnFilter, Seal,
     Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
 };
-
-/// How many questions are answered at once.
-const READERS: usize = 4;
 
 /// Why something in the database failed, before it is known what that means for the store.
 #[derive(Debug, thiserror::Error)]
@@ -120,9 +119,7 @@ impl From<Fail> for StoreError {
 pub struct SqliteStore {
     instance: Arc<str>,
     jobs: Sender<Job>,
-    readers: Arc<Mutex<Vec<Connection>>>,
-    /// As many as there are readers.
-    free: Semaphore,
+    readers: Readers,
     health: Arc<RwLock<Health>>,
     standing: Arc<RwLock<Standing>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -138,12 +135,7 @@ impl SqliteStore {
         let (chores, to_do) = channel();
         let settled = Arc::new(AtomicBool::new(false));
         let wal = checkpoint::Wal::of(&mut opened.conn)?;
-        let mut readers = Vec::with_capacity(READERS);
-        for _ in 0..READERS {
-            let reader = open::connect(dir, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            reader.pragma_update(None, "cache_size", -8_192)?;
-            readers.push(reader);
-        }
+        let readers = Readers::open(dir)?;
         let mover = open::connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         mover.pragma_update(None, "wal_autocheckpoint", 0)?;
         mover.pragma_update(None, "cache_size", -512)?;
@@ -176,37 +168,18 @@ impl SqliteStore {
         Ok(Arc::new(SqliteStore {
             instance: opened.instance,
             jobs,
-            readers: Arc::new(Mutex::new(readers)),
-            free: Semaphore::new(READERS),
+            readers,
             health,
             standing,
             threads: Mutex::new(threads),
         }))
     }
 
-    /// Asks a reader. All that one question reads is of one moment.
     async fn read<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Connection) -> Result<T, Fail> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let closed = || StoreError::Unavailable("the store is closed".to_owned());
-        let _turn = self.free.acquire().await.map_err(|_| closed())?;
-        let readers = self.readers.clone();
-        let answered = tokio::task::spawn_blocking(move || {
-            let conn = readers.lock().pop().ok_or_else(closed)?;
-            let asked = || -> Result<T, Fail> {
-                conn.prepare_cached("BEGIN")?.execute([])?;
-                question(&conn)
-            };
-            let answer = asked();
-            if !conn.is_autocommit() {
-                // Nothing was written; there is nothing that could fail to be undone.
-                let _ = conn.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
-            }
-            readers.lock().push(conn);
-            answer.map_err(StoreError::from)
-        });
-        answered.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+        self.readers.ask(question).await
     }
 
     /// Has the writer do something between its batches.
@@ -236,7 +209,7 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         // The directory is free once this returns. A writer that is gone needs no word.
         let _ = self.jobs.send(Job::Stop);
-        self.readers.lock().clear();
+        self.readers.close();
         for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }
@@ -449,9 +422,9 @@ impl Store for SqliteStore {
         });
         // When the writer is gone already, there is nothing to be waited for.
         let _ = closing.await;
-        self.free.close();
+        *self.health.write() = Health::Broken("the store is closed".to_owned());
         let _ = self.jobs.send(Job::Stop);
-        self.readers.lock().clear();
+        self.readers.close();
         let threads: Vec<_> = self.threads.lock().drain(..).collect();
         let ended = tokio::task::spawn_blocking(move || {
             for thread in threads {

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -20,6 +21,9 @@ use crate::store::{Standing, encode};
 
 /// The database's file name in the data directory.
 pub const FILE: &str = "refundry.db";
+
+/// How long a connection waits for a lock that another one has.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How far numbers jump when books are behind: what was lost may have been told to providers, and
 /// its numbers must not be given to anything else.
@@ -116,7 +120,9 @@ pub fn open(dir: &Path) -> Result<Opened, OpenError> {
     let new = found == Found::Nothing;
     look_back(&mut opened, found)?;
     if new && opened.standing == Standing::Intact {
-        // The anchor must not be lost to a crash of the machine that the database survives.
+        // The anchor must not be lost to a crash of the machine that the database survives, and
+        // has both its places on the disk before that is full.
+        opened.anchor.write(&opened.mark).map_err(failed)?;
         opened.anchor.write(&opened.mark).map_err(failed)?;
         opened.anchor.sync().map_err(failed)?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
@@ -128,7 +134,7 @@ pub fn open(dir: &Path) -> Result<Opened, OpenError> {
 pub fn connect(dir: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
     let conn =
         Connection::open_with_flags(dir.join(FILE), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    conn.busy_timeout(std::time::Duration::from_secs(10))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(128);
     // Otherwise every binding of a value prepares the statements again that a partial index might
     // serve for some other value.

@@ -162,9 +162,13 @@ impl Writer {
             return Err(StoreError::Broken(why.clone()));
         }
         let mut batch = Batch { numbers: Numbers::starting_at(self.next), events: Vec::new() };
+        let changes = self.conn.total_changes();
         let sealed = (self.sealing.clone(), self.unsealed, self.mark.clone());
         match self.attempt(&mut batch, work) {
             Ok(done) => {
+                if self.conn.total_changes() != changes {
+                    *self.health.write() = Health::Well;
+                }
                 self.next = batch.numbers.peek();
                 self.committed(&batch, sealed.2.seal);
                 Ok(done)
@@ -216,9 +220,6 @@ impl Writer {
     }
 
     fn committed(&mut self, batch: &Batch, sealed: Option<(i64, [u8; 32])>) {
-        if *self.health.read() != Health::Well {
-            *self.health.write() = Health::Well;
-        }
         if self.mark.seal != sealed {
             // Nothing is lost without: the seal is in the database.
             let _ = self.chores.send(Chore::SyncAnchor);

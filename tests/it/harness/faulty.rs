@@ -11,8 +11,7 @@ use refundry_domain::ids::{
     EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
 use refundry_domain::merchant::{Administration, Key, Merchant};
-use refundry_domain::order::Chain;
-use refundry_domain::order::Order;
+use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 
@@ -160,6 +159,10 @@ impl Store for Faulty {
 
     async fn merchants(&self) -> Result<Vec<Merchant>, StoreError> {
         self.inner.merchants().await
+    }
+
+    async fn chain(&self, merchant: MerchantId) -> Result<Option<Chain>, StoreError> {
+        self.inner.chain(merchant).await
     }
 
     async fn keys(&self, merchant: MerchantId) -> Result<Vec<Key>, StoreError> {
