@@ -348,8 +348,7 @@ impl Pay {
         };
         let stage = Stage {
             sends: row.sends,
-            // Nothing moves a processing transaction's time but the start of its first send.
-            first_sent: row.updated_at,
+            first_sent: row.first_sent_at.unwrap_or(now),
             now,
             timeout: self.rules.timeout.min(Duration::from_millis(left)),
         };

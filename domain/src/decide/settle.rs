@@ -139,6 +139,7 @@ impl Draft {
                 state: state(*execution),
                 key: format!("{}-{}-{}", context.instance, merchant, id),
                 sends: 0,
+                first_sent_at: None,
                 provider_reference: None,
                 failure: None,
                 superseded: false,

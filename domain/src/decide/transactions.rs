@@ -41,12 +41,17 @@ pub fn start(
     }
     let until = context.now.after_ms(lease_ms);
     put_work(draft, transaction, until, Some(Lease { worker, until }));
-    draft.refund().transactions[index].sends += 1;
+    count_send(&mut draft.refund().transactions[index], context);
     draft.mark_transaction(index, context);
     if state == TransactionState::Pending {
         step(draft, index, TransactionState::Processing, None, context);
     }
     Ok(())
+}
+
+fn count_send(row: &mut RefundTransaction, context: &Context<'_>) {
+    row.sends += 1;
+    row.first_sent_at = row.first_sent_at.or(Some(context.now));
 }
 
 /// Whether an attempt of the refund that counts as not paid is said to be paid by its provider.
@@ -168,7 +173,7 @@ fn take_up(draft: &mut Draft, index: usize, outcome: &Outcome, context: &Context
     };
     let row = &mut draft.refund().transactions[index];
     if has_it && row.state == TransactionState::Pending {
-        row.sends += 1;
+        count_send(row, context);
         step(draft, index, TransactionState::Processing, None, context);
     }
 }

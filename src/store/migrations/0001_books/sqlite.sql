@@ -119,6 +119,7 @@ CREATE TABLE transactions (
         OR state = 'succeeded' OR state = 'failed' OR state = 'canceled' OR state = 'reversed'),
     provider_key       TEXT,
     sends              INTEGER NOT NULL DEFAULT 0 CHECK (sends >= 0),
+    first_sent_at      INTEGER,
     failure_code       TEXT,
     failure_message    TEXT,
     superseded         INTEGER NOT NULL DEFAULT 0 CHECK (superseded IN (0, 1)),
