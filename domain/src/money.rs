@@ -351,11 +351,6 @@ impl Money {
         Money::read_scaled(value, currency, currency.exponent, 0)
     }
 
-    /// The amount that the number says in minor units (`2701` is 27.01 USD), above zero.
-    pub fn read_minor(value: Exact, currency: Currency) -> Result<Money, AmountProblem> {
-        Money::read_scaled(value, currency, 0, 1)
-    }
-
     fn read_scaled(
         value: Exact,
         currency: Currency,

@@ -314,10 +314,16 @@ pub struct RefundTransaction {
     /// How often it was handed to the provider. Above 0, its outcome is looked up before it is
     /// sent again.
     pub sends: u32,
+    /// When it was first handed over. What a provider does not know of, or still deduplicates, is
+    /// judged by the time since then.
+    pub first_sent_at: Option<Timestamp>,
     pub provider_reference: Option<String>,
     pub failure: Option<Failure>,
     /// A retry replaced it by a new one, so the refund's state no longer depends on it.
     pub superseded: bool,
+    /// The provider has said something that contradicts its state here, such as "paid" after a
+    /// definite no. It is not tried again: that could pay twice.
+    pub contradicted: bool,
     /// What the provider said last, in its own words.
     pub message: Option<String>,
     pub created_at: Timestamp,

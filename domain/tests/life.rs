@@ -340,6 +340,20 @@ fn a_replaced_attempt_is_not_sent_again() {
     assert_ne!(desk.row(0).key, desk.row(1).key);
     assert_eq!(names(&desk.hear(0, done()).unwrap()), ["refund.contradicted"]);
     assert_eq!(desk.state(), State::Pending, "that is no news of the new attempt");
+    desk.start(1).unwrap();
+    assert_eq!(desk.states(), [T::Failed, T::NeedsAttention], "it would pay twice");
+    assert_eq!((desk.row(1).sends, desk.work.len()), (0, 0));
+}
+
+#[test]
+fn what_is_said_to_be_paid_after_a_no_is_not_tried_again() {
+    let mut desk = Desk::paid(&[("sandbox", "10.00")]);
+    desk.request(amount("10.00")).unwrap();
+    desk.start(0).unwrap();
+    desk.hear(0, declined("no")).unwrap();
+    desk.hear_from(Reporter::Notification, 0, done()).unwrap();
+    assert_eq!(desk.run(&Command::Retry).unwrap_err().code(), "wrong_transaction_state");
+    assert_eq!((desk.state(), desk.states()), (State::Failed, vec![T::Failed]));
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Command {
             Command::Demo(args) => demo::run(args),
             Command::Keys(args) => keys::run(args),
             Command::Import(args) => import::run(args),
-            Command::Verify(args) => verify::run(args),
+            Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(args),
             Command::Sandbox(args) => sandbox::run(&args),
             Command::Openapi(args) => openapi::run(&args),

@@ -61,11 +61,15 @@ async fn serve(config: Config) -> Ended {
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        let todo = match error.kind() {
-            io::ErrorKind::AddrInUse => "another program uses the port; stop it, or choose another",
-            io::ErrorKind::PermissionDenied => "ports below 1024 need a right; choose a higher one",
-            io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another",
-            _ => "choose another",
+        let kind = error.kind();
+        let todo = if kind == io::ErrorKind::AddrInUse {
+            "another program uses the port; stop it, or choose another"
+        } else if kind == io::ErrorKind::PermissionDenied {
+            "ports below 1024 need a right; choose a higher one"
+        } else if kind == io::ErrorKind::AddrNotAvailable {
+            "this machine has no such address; choose another"
+        } else {
+            "choose another"
         };
         Failure::new(format!("{address} cannot be served: {error}; {todo} with --listen"))
     })

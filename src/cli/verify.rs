@@ -35,7 +35,7 @@ pub struct Args {
     accept: bool,
 }
 
-pub fn run(args: Args) -> Ended {
+pub fn run(args: &Args) -> Ended {
     let config = args.common.configure(Overrides::default())?;
     let (as_json, accept) = (args.json, args.accept);
     block_on(async move {

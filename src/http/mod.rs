@@ -38,10 +38,10 @@ pub fn site(
     sealer: Arc<Sealer>,
 ) -> Site {
     let (stop, stopping) = watch::channel(false);
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::default());
     let seen = metrics.clone();
     ledger.observe(Box::new(move |command, answered| seen.command(command, answered)));
-    let gate = Arc::new(Gate::new(store.clone(), clock));
+    let gate = Arc::new(Gate::new(store, clock));
     let health = health::router(ledger.clone(), metrics.clone());
     let router = native::router()
         .with_state(Desk::new(ledger, gate, sealer, stopping))

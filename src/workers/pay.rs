@@ -15,7 +15,7 @@ use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::{MerchantId, OrderRef, Timestamp, TransactionId};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
-use refundry_domain::refund::RefundTransaction;
+use refundry_domain::refund::{RefundTransaction, TransactionState};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -310,7 +310,8 @@ impl Pay {
             }
             Answered::Replayed(_) | Answered::KeyReused => return Ok(()),
         };
-        let Some((row, attempt)) = subject(&book).and_then(|row| {
+        let started = subject(&book).filter(|row| row.state == TransactionState::Processing);
+        let Some((row, attempt)) = started.and_then(|row| {
             attempt_of(&book, book.refund.as_ref()?, row).map(|attempt| (row, attempt))
         }) else {
             return Ok(());
@@ -347,8 +348,7 @@ impl Pay {
         };
         let stage = Stage {
             sends: row.sends,
-            // Nothing moves a processing transaction's time but the start of its first send.
-            first_sent: row.updated_at,
+            first_sent: row.first_sent_at.unwrap_or(now),
             now,
             timeout: self.rules.timeout.min(Duration::from_millis(left)),
         };

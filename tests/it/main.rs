@@ -1,8 +1,15 @@
 //! One binary for everything that is tested in process.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "everything here is a test, and reads best without ceremony"
+)]
+
 mod gateways;
 mod harness;
 mod import;
+mod native;
 mod routes;
 mod store;
 mod tidy;

@@ -329,6 +329,25 @@ async fn a_contradiction_is_recorded_and_moves_nothing() {
     assert_eq!(at.left(refund).await.get(), 9_000);
 }
 
+/// A refund that was paid after all would be paid again by its retry.
+#[tokio::test]
+async fn a_retry_is_not_sent_when_the_failed_attempt_is_said_to_be_paid() {
+    let (liar, at) = world(true, true).await;
+    liar.will([Act::PayAndSay(declined())]);
+    let refund = at.refund("liar", "ch_1").await;
+    at.pay.tick().await;
+    assert_eq!(at.state(refund).await, State::Failed);
+    let first = at.transaction(refund).await;
+    at.retry(refund).await.unwrap();
+    // Now the provider tells the truth, between the retry and its turn.
+    at.pay.notice(&at.notice(&first)).await;
+    at.pay.tick().await;
+    at.settle().await;
+    assert_eq!((liar.calls(), liar.payouts()), (vec![first.key], 1));
+    assert_eq!(at.state(refund).await, State::NeedsAttention);
+    assert_eq!(at.left(refund).await.get(), 9_000);
+}
+
 /// A wrong amount at the provider would pass for a success.
 #[tokio::test]
 async fn another_amount_than_asked_needs_attention() {

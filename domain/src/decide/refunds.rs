@@ -11,7 +11,8 @@ use crate::ids::RefundId;
 use crate::money::Minor;
 use crate::outcome::{Failure, FailureCode};
 use crate::refund::{
-    AskedBy, Destination, Execution, Part, Refund, State, TransactionState, Weight,
+    AskedBy, Destination, Execution, Part, Refund, RefundTransaction, State, TransactionState,
+    Weight,
 };
 use crate::refusal::Refusal;
 
@@ -302,6 +303,15 @@ fn drop_shares(draft: &mut Draft, context: &Context<'_>) -> Vec<Move> {
     steps.moves
 }
 
+/// What its provider says was paid is not sent: that could pay twice. A person looks, and records
+/// what was paid as a manual refund.
+pub fn not_paid_already(row: &RefundTransaction, verb: &'static str) -> Result<(), Refusal> {
+    if !row.contradicted {
+        return Ok(());
+    }
+    Err(Refusal::WrongTransactionState { transaction: row.id, state: row.state, verb })
+}
+
 pub fn confirm(
     draft: &mut Draft,
     may_approve: bool,
@@ -311,6 +321,7 @@ pub fn confirm(
     let (amount, currency) = (draft.refund().amount, draft.refund().currency);
     for index in held(draft) {
         let row = &draft.refund().transactions[index];
+        not_paid_already(row, "confirmed: its provider says that it was paid already")?;
         check_gateway(row.execution, &row.provider, context)?;
     }
     if context.policy.needs_approval(amount, currency) && !may_approve {

@@ -1,6 +1,8 @@
 //! A failed refund is tried again.
 
-use super::refunds::{await_information, check_gateway, must_be, opening, state_once_confirmed};
+use super::refunds::{
+    await_information, check_gateway, must_be, not_paid_already, opening, state_once_confirmed,
+};
 use super::settle::Steps;
 use super::{Context, Draft, parts};
 use crate::book::sum;
@@ -33,6 +35,7 @@ fn take_up_again(
         if row.superseded || row.state.weight() != Weight::Free {
             continue;
         }
+        not_paid_already(row, "tried again: its provider says that it was paid after all")?;
         let (parent, amount, execution) = (row.payment, row.amount, row.execution);
         let payment = draft.book.payment(parent).expect("a refund's payment is in its book");
         let before = shares.iter().filter(|share| share.0 == payment).map(|share| share.1);

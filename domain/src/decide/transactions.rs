@@ -7,7 +7,7 @@ use crate::event::Fact;
 use crate::ids::{Timestamp, TransactionId};
 use crate::money::Minor;
 use crate::outcome::{Failure, FailureCode, Outcome, Report, Reporter};
-use crate::refund::{Execution, RefundTransaction, TransactionState};
+use crate::refund::{Execution, RefundTransaction, TransactionState, Weight};
 use crate::refusal::Refusal;
 
 /// A worker takes a transaction. The lease and the count of sends are committed before anything is
@@ -32,16 +32,32 @@ pub fn start(
     {
         return Err(Refusal::Leased { transaction });
     }
+    if state == TransactionState::Pending && paid_before(draft) {
+        step(draft, index, TransactionState::Processing, None, context);
+        let message = "An earlier attempt is said to be paid after all; this one was not sent.";
+        draft.refund().transactions[index].message = Some(message.to_owned());
+        doubt(draft, index, context);
+        return Ok(());
+    }
     let until = context.now.after_ms(lease_ms);
     put_work(draft, transaction, until, Some(Lease { worker, until }));
-    draft.refund().transactions[index].sends += 1;
+    count_send(&mut draft.refund().transactions[index], context);
     draft.mark_transaction(index, context);
     if state == TransactionState::Pending {
-        let mut steps = Steps::default();
-        draft.step(index, TransactionState::Processing, None, &mut steps, context);
-        draft.conclude(steps, context);
+        step(draft, index, TransactionState::Processing, None, context);
     }
     Ok(())
+}
+
+fn count_send(row: &mut RefundTransaction, context: &Context<'_>) {
+    row.sends += 1;
+    row.first_sent_at = row.first_sent_at.or(Some(context.now));
+}
+
+/// Whether an attempt of the refund that counts as not paid is said to be paid by its provider.
+fn paid_before(draft: &mut Draft) -> bool {
+    let rows = &draft.refund().transactions;
+    rows.iter().any(|row| row.contradicted && row.state.weight() == Weight::Free)
 }
 
 /// Where in the book's refund the transaction is that the command is about.
@@ -157,7 +173,7 @@ fn take_up(draft: &mut Draft, index: usize, outcome: &Outcome, context: &Context
     };
     let row = &mut draft.refund().transactions[index];
     if has_it && row.state == TransactionState::Pending {
-        row.sends += 1;
+        count_send(row, context);
         step(draft, index, TransactionState::Processing, None, context);
     }
 }
@@ -310,6 +326,7 @@ fn contradict(draft: &mut Draft, index: usize, said: &str, context: &Context<'_>
         return;
     }
     row.message = Some(message);
+    row.contradicted = true;
     let transaction = row.id;
     draft.mark_transaction(index, context);
     let refund = draft.refund().id;

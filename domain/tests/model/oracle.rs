@@ -25,7 +25,8 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
             let amount = i128::from(refund.amount.get());
             let approved = *may_approve || !needs_approval(shop, amount);
             let gateways = refund.transactions.iter().all(|row| {
-                pot(row.state) != Pot::Held || has_gateway(shop, row.execution, &row.provider)
+                let sendable = has_gateway(shop, row.execution, &row.provider) && !row.contradicted;
+                pot(row.state) != Pot::Held || sendable
             });
             Some(refund.state == State::Unconfirmed && approved && gateways)
         }
@@ -357,6 +358,9 @@ fn can_retry(shop: &Shop, refund: &Refund) -> bool {
         let units: i128 = parts().map(|part| i128::from(part.released_quantity)).sum();
         amount <= line.amount - line.taken && units <= line.quantity - line.units
     });
-    let gateways = again.iter().all(|row| has_gateway(shop, row.execution, &row.provider));
+    let sendable = |row: &&RefundTransaction| {
+        has_gateway(shop, row.execution, &row.provider) && !row.contradicted
+    };
+    let gateways = again.iter().all(sendable);
     money && lines && gateways
 }

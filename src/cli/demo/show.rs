@@ -8,21 +8,25 @@ use crate::cli::output;
 
 /// How wide a value may be to stay on one line, and how many lines an answer gets.
 const WIDTH: usize = 92;
-const MOST_LINES: usize = 30;
+const MOST_LINES: usize = 60;
 /// Fields of answers that say nothing new to somebody who looks at one for the first time.
-const LEFT_OUT: [&str; 13] = [
+const LEFT_OUT: &[&str] = &[
     "asked_by",
     "confirmed_by",
     "created_at",
     "disputed",
     "execution",
     "hash",
+    "moves",
     "previous",
     "released_amount",
     "released_quantity",
     "requested_by",
     "settled_at",
+    "shares",
     "superseded",
+    "taken",
+    "taken_quantity",
     "updated_at",
 ];
 

@@ -57,11 +57,11 @@ struct OnlineRetail {
 
 pub fn run(args: Args) -> Ended {
     match args.what {
-        What::OnlineRetail(args) => online_retail(args),
+        What::OnlineRetail(args) => online_retail(&args),
     }
 }
 
-fn online_retail(args: OnlineRetail) -> Ended {
+fn online_retail(args: &OnlineRetail) -> Ended {
     let config = args.common.configure(Overrides::default())?;
     let began = Instant::now();
     let plan = read_plan(&args.file)?;
@@ -73,7 +73,7 @@ fn online_retail(args: OnlineRetail) -> Ended {
             output::complain(report.unplaced_text().trim_end());
         }
     } else {
-        print_report(&args, &report, took);
+        print_report(args, &report, took);
     }
     if report.unpaid > 0 {
         output::complain("refundry: some refunds are not paid; `refundry serve` goes on with them");

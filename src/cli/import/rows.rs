@@ -99,6 +99,7 @@ fn rows(source: impl Read) -> Result<Vec<Row>, FileProblem> {
     Ok(rows)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list is the reader's, and open")]
 fn next<R: Read>(
     reader: &mut csv::Reader<R>,
     record: &mut csv::StringRecord,

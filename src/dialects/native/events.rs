@@ -10,33 +10,31 @@ use super::wire::words::expect_id;
 use crate::dialects::shared::paging::Fields;
 use crate::dialects::shared::problem::Problem;
 use crate::dialects::shared::right::{Reads, Right};
-use crate::store::EventFilter;
+use crate::store::{EventFilter, Page};
 
 pub async fn list(right: Right<Reads>, call: Call) -> Result<Response, Problem> {
     let mut fields = call.fields()?;
     let order = fields.one("order", expect_id)?;
-    page(right, fields, order).await
+    let (filter, page) = asked(fields, order)?;
+    let slice = right.events(filter, page).await?;
+    Ok(listed(&slice, &page, EventView::of, |event| event.id))
 }
 
 pub async fn of_order(right: Right<Reads>, call: Call) -> Result<Response, Problem> {
     let id = call.id::<OrderId>().ok_or(Refusal::UnknownOrder)?;
-    let fields = call.fields()?;
+    let (filter, page) = asked(call.fields()?, Some(id))?;
     right.order(OrderRef::Id(id)).await?.ok_or(Refusal::UnknownOrder)?;
-    page(right, fields, Some(id)).await
+    let slice = right.events(filter, page).await?;
+    Ok(listed(&slice, &page, EventView::of, |event| event.id))
 }
 
-async fn page(
-    right: Right<Reads>,
-    mut fields: Fields,
-    order: Option<OrderId>,
-) -> Result<Response, Problem> {
+fn asked(mut fields: Fields, order: Option<OrderId>) -> Result<(EventFilter, Page), Problem> {
     let mut page = fields.page(|text| expect_id::<EventId>(text).map(|id| id.0))?;
     page.oldest_first = fields.flag("oldest_first")?;
     let names = fields.take_all("type");
     let filter = EventFilter { order, subject: fields.one("subject", subject)?, names };
     fields.finish()?;
-    let slice = right.events(filter, page).await?;
-    Ok(listed(&slice, &page, EventView::of, |event| event.id))
+    Ok((filter, page))
 }
 
 /// The id of any row: the numbers of all rows are of one sequence.

@@ -5,8 +5,9 @@ use refundry_domain::merchant::Scope;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
+use super::routes::DRY_RUN;
 use crate::dialects::shared::replay::KeyRule;
-use crate::dialects::shared::right::Desk;
+use crate::dialects::shared::right::{Desk, Reads, Scoped, Writes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -69,4 +70,97 @@ pub struct Route {
     pub body: Option<Shape>,
     pub success: Success,
     pub handler: fn(&'static Route) -> MethodRouter<Desk>,
+}
+
+type Handler = fn(&'static Route) -> MethodRouter<Desk>;
+
+/// Every route of the table says what it answers; this stands until it has.
+fn unsaid(_: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
+    RefOr::T(Schema::default())
+}
+
+impl Route {
+    const fn new(
+        method: Method,
+        path: &'static str,
+        operation: &'static str,
+        handler: Handler,
+    ) -> Route {
+        Route {
+            method,
+            path,
+            operation,
+            summary: "",
+            scopes: Writes::ANY,
+            key: KeyRule::Optional,
+            query: &[DRY_RUN],
+            body: None,
+            success: Success::One(200, unsaid),
+            handler,
+        }
+    }
+
+    /// A read: needs the scope to read, takes no key and no query.
+    pub const fn get(path: &'static str, operation: &'static str, handler: Handler) -> Route {
+        let route = Route::new(Method::Get, path, operation, handler);
+        route.scopes(Reads::ANY).key(KeyRule::None).query(&[])
+    }
+
+    /// A write: needs the scope to write, takes an idempotency key, and can be tried dry.
+    pub const fn post(path: &'static str, operation: &'static str, handler: Handler) -> Route {
+        Route::new(Method::Post, path, operation, handler)
+    }
+
+    pub const fn patch(path: &'static str, operation: &'static str, handler: Handler) -> Route {
+        Route::new(Method::Patch, path, operation, handler)
+    }
+
+    pub const fn delete(path: &'static str, operation: &'static str, handler: Handler) -> Route {
+        Route::new(Method::Delete, path, operation, handler)
+    }
+
+    pub const fn summary(mut self, summary: &'static str) -> Route {
+        self.summary = summary;
+        self
+    }
+
+    pub const fn scopes(mut self, scopes: &'static [Scope]) -> Route {
+        self.scopes = scopes;
+        self
+    }
+
+    pub const fn key(mut self, key: KeyRule) -> Route {
+        self.key = key;
+        self
+    }
+
+    pub const fn query(mut self, query: &'static [Param]) -> Route {
+        self.query = query;
+        self
+    }
+
+    pub const fn takes(mut self, body: Shape) -> Route {
+        self.body = Some(body);
+        self
+    }
+
+    pub const fn makes(mut self, shape: Shape) -> Route {
+        self.success = Success::One(201, shape);
+        self
+    }
+
+    pub const fn shows(mut self, shape: Shape) -> Route {
+        self.success = Success::One(200, shape);
+        self
+    }
+
+    pub const fn lists(mut self, shape: Shape) -> Route {
+        self.success = Success::List(shape);
+        self
+    }
+
+    pub const fn streams(mut self, kind: &'static str, what: &'static str) -> Route {
+        self.success = Success::Stream(kind, what);
+        self
+    }
 }

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
@@ -121,6 +121,13 @@ fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
 }
 
 fn explain<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
+    // What is no JSON at all is said first, wherever the shape stopped fitting.
+    if std::str::from_utf8(bytes).is_err() {
+        return Problem::field(Code::JsonMalformed, "", "The body is not UTF-8.");
+    }
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        return malformed(&error);
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let error = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
         Err(error) => error,

@@ -79,7 +79,7 @@ struct Entry {
 }
 
 enum Errand {
-    Enter(Box<Entry>),
+    Enter(Entry),
     Deliver(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
@@ -124,7 +124,7 @@ impl Record {
             currency: attempt.amount.currency(),
             reply,
         };
-        self.send(Errand::Enter(Box::new(entry)))?;
+        self.send(Errand::Enter(entry))?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -202,7 +202,7 @@ impl Writer {
     }
 
     /// Enters a batch in one commit and answers each; nobody is answered what was not kept.
-    fn carry_out(&mut self, batch: Vec<Box<Entry>>) {
+    fn carry_out(&mut self, batch: Vec<Entry>) {
         if batch.is_empty() {
             return;
         }
@@ -227,7 +227,7 @@ impl Writer {
         }
     }
 
-    fn enter_all(&mut self, batch: &[Box<Entry>]) -> Result<Vec<Reply>, RecordError> {
+    fn enter_all(&mut self, batch: &[Entry]) -> Result<Vec<Reply>, RecordError> {
         let now = self.clock.now();
         self.books.execute_batch("BEGIN IMMEDIATE")?;
         let mut replies = Vec::with_capacity(batch.len());

@@ -41,7 +41,7 @@ pub enum Script {
     },
     NeverAnswer,
     /// The reference begins like a script and is none.
-    NoSuchScript,
+    Nonsense,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Script {
             other => other
                 .strip_prefix("decline_")
                 .and_then(FailureCode::parse)
-                .map_or(Script::NoSuchScript, Script::Decline),
+                .map_or(Script::Nonsense, Script::Decline),
         }
     }
 
@@ -255,7 +255,7 @@ pub fn on_pay(script: Script, row: &mut Row, key: &str, first: bool, now: Timest
             reversible(row, key, ms, now)
         }
         Script::NeverAnswer => Says::Nothing,
-        Script::NoSuchScript => {
+        Script::Nonsense => {
             row.fate = Fate::Declined;
             let message = "The payment's provider_reference begins with sandbox_ and names no \
                            script; docs/gateways.md lists them.";
@@ -292,7 +292,7 @@ pub fn on_ask(script: Script, row: &mut Row, key: &str, now: Timestamp) -> Reply
         | Script::Slow { .. }
         | Script::Reverse { .. }
         | Script::FoundLate { .. }
-        | Script::NoSuchScript => match row.fate {
+        | Script::Nonsense => match row.fate {
             Fate::Open => Says::Missing,
             Fate::Paid => paid(row, key),
             Fate::Declined => declined(row, FailureCode::Declined),

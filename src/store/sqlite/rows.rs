@@ -25,8 +25,8 @@ pub const LINE: &str = "position, kind, for_line, sku, name, quantity, amount, t
     taken_quantity, taken_by_quantity";
 pub const TRANSACTION: &str = "number, order_number, currency, kind, parent, return_number, \
     provider, method, provider_reference, amount, captured, held, refunded, disputed, blocked, \
-    refund, execution, state, provider_key, sends, failure_code, failure_message, superseded, \
-    message, created_at, updated_at, settled_at";
+    refund, execution, state, provider_key, sends, first_sent_at, failure_code, failure_message, superseded, \
+    contradicted, message, created_at, updated_at, settled_at";
 pub const REFUND: &str = "number, order_number, previous, return_number, state, execution, \
     destination, currency, amount, refunded, asked_by, kind, payment, reason, note, failure_code, \
     failure_message, parts, information, metadata, requested_by, confirmed_by, created_at, \
@@ -121,7 +121,7 @@ fn payment(columns: &mut Columns<'_>, id: TransactionId) -> Result<Payment, Fail
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };
-    columns.skip(9);
+    columns.skip(11);
     payment.created_at = columns.time()?;
     payment.updated_at = columns.time()?;
     Ok(payment)
@@ -150,8 +150,10 @@ fn refund_transaction(
         state: columns.named("a transaction's state", TransactionState::parse)?,
         key: columns.text()?.to_owned(),
         sends: columns.small()?,
+        first_sent_at: columns.some_time()?,
         failure: columns.failure()?,
         superseded: columns.int()? != 0,
+        contradicted: columns.int()? != 0,
         message: columns.some_text()?,
         created_at: columns.time()?,
         updated_at: columns.time()?,

@@ -234,12 +234,13 @@ fn transaction(
     // A reference once known is not forgotten, so without one its index needs no touch.
     let sql = if row.provider_reference.is_some() {
         "UPDATE transactions SET state = ?3, sends = ?4, failure_code = ?5, failure_message = ?6, \
-        superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10, provider_reference = ?11 \
+        superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10, \
+        contradicted = ?12, first_sent_at = ?13, provider_reference = ?11 \
         WHERE merchant = ?1 AND number = ?2"
     } else {
         "UPDATE transactions SET state = ?3, sends = ?4, failure_code = ?5, failure_message = ?6, \
-        superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10 \
-        WHERE merchant = ?1 AND number = ?2 AND ?11 IS NULL"
+        superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10, contradicted = ?12, \
+        first_sent_at = ?13 WHERE merchant = ?1 AND number = ?2 AND ?11 IS NULL"
     };
     let (code, message) = failure(row.failure.as_ref());
     let count = conn.prepare_cached(sql)?.execute(params![
@@ -254,6 +255,8 @@ fn transaction(
         row.updated_at.0,
         row.settled_at.map(|at| at.0),
         row.provider_reference,
+        row.contradicted,
+        row.first_sent_at.map(|at| at.0),
     ])?;
     only_one(count, "transaction", row.id.0)
 }

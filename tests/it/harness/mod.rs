@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod faulty;
 pub mod liar;
 pub mod payouts;
 pub mod population;

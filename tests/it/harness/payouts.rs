@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use refundry::testing::access::Caller;
-use refundry::testing::clock::{Clock, ManualClock};
+use refundry::testing::clock::ManualClock;
 use refundry::testing::gateways::sandbox::{self, Sandbox};
 use refundry::testing::gateways::{Attempt, Gateway, Gateways, Notice};
 use refundry::testing::ledger::{Answered, Hint, Ledger};

@@ -56,7 +56,10 @@ impl Site {
         let time: Arc<dyn Clock> = clock.clone();
         let (ledger, _hints) = Ledger::new(store.clone(), time.clone(), providers);
         let sealer = Arc::new(Sealer::from_directory(home.dir.path()).unwrap());
-        let site = site(ledger.clone(), store, time, sealer);
+        let mut site = site(ledger.clone(), store, time, sealer);
+        // A handler with a bug in it.
+        let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
+        site.router = site.router.route("/bug", bug);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -1,132 +1,63 @@
 //! Keys, merchants and settings.
 
 use super::super::call::serve;
-use super::super::route::{Method, Route, Success};
+use super::super::route::Route;
 use super::super::wire::administration;
 use super::super::{keys, merchants, settings};
-use super::{AFTER, BEFORE, DRY_RUN, LIMIT, shape};
+use super::{AFTER, BEFORE, LIMIT, shape};
 use crate::dialects::shared::replay::KeyRule;
 use crate::dialects::shared::right::{Administers, Scoped};
 
 pub static ROUTES: &[Route] = &[
-    Route {
-        method: Method::Post,
-        path: "/v1/keys",
-        operation: "create_key",
-        summary: "Makes an API key and shows its secret once",
-        scopes: Administers::ANY,
-        key: KeyRule::Refused,
-        query: &[DRY_RUN],
-        body: Some(shape::<administration::KeyAsk>),
-        success: Success::One(201, shape::<administration::KeyView<'_>>),
-        handler: |route| serve(route, keys::create),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/keys",
-        operation: "list_keys",
-        summary: "Lists API keys, newest first",
-        scopes: Administers::ANY,
-        key: KeyRule::None,
-        query: &[AFTER, BEFORE, LIMIT],
-        body: None,
-        success: Success::List(shape::<administration::KeyView<'_>>),
-        handler: |route| serve(route, keys::list),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/keys/{id}",
-        operation: "get_key",
-        summary: "Shows an API key",
-        scopes: Administers::ANY,
-        key: KeyRule::None,
-        query: &[],
-        body: None,
-        success: Success::One(200, shape::<administration::KeyView<'_>>),
-        handler: |route| serve(route, keys::show),
-    },
-    Route {
-        method: Method::Delete,
-        path: "/v1/keys/{id}",
-        operation: "revoke_key",
-        summary: "Revokes an API key",
-        scopes: Administers::ANY,
-        key: KeyRule::Refused,
-        query: &[DRY_RUN],
-        body: None,
-        success: Success::One(200, shape::<administration::KeyView<'_>>),
-        handler: |route| serve(route, keys::revoke),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/merchants",
-        operation: "create_merchant",
-        summary: "Makes a merchant; for the operator",
-        scopes: Administers::ANY,
-        key: KeyRule::Refused,
-        query: &[DRY_RUN],
-        body: Some(shape::<administration::MerchantAsk>),
-        success: Success::One(201, shape::<administration::MerchantView<'_>>),
-        handler: |route| serve(route, merchants::create),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/merchants",
-        operation: "list_merchants",
-        summary: "Lists merchants, newest first; for the operator",
-        scopes: Administers::ANY,
-        key: KeyRule::None,
-        query: &[AFTER, BEFORE, LIMIT],
-        body: None,
-        success: Success::List(shape::<administration::MerchantView<'_>>),
-        handler: |route| serve(route, merchants::list),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/merchants/{id}",
-        operation: "get_merchant",
-        summary: "Shows a merchant",
-        scopes: Administers::ANY,
-        key: KeyRule::None,
-        query: &[],
-        body: None,
-        success: Success::One(200, shape::<administration::MerchantView<'_>>),
-        handler: |route| serve(route, merchants::show),
-    },
-    Route {
-        method: Method::Patch,
-        path: "/v1/merchants/{id}",
-        operation: "update_merchant",
-        summary: "Renames a merchant",
-        scopes: Administers::ANY,
-        key: KeyRule::Refused,
-        query: &[DRY_RUN],
-        body: Some(shape::<administration::MerchantAsk>),
-        success: Success::One(200, shape::<administration::MerchantView<'_>>),
-        handler: |route| serve(route, merchants::change),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/settings",
-        operation: "get_settings",
-        summary: "Shows the settings",
-        scopes: Administers::ANY,
-        key: KeyRule::None,
-        query: &[],
-        body: None,
-        success: Success::One(200, shape::<administration::SettingsView>),
-        handler: |route| serve(route, settings::show),
-    },
-    Route {
-        method: Method::Patch,
-        path: "/v1/settings",
-        operation: "update_settings",
-        summary: "Changes settings",
-        scopes: Administers::ANY,
-        key: KeyRule::Refused,
-        query: &[DRY_RUN],
-        body: Some(shape::<administration::SettingsPatch>),
-        success: Success::One(200, shape::<administration::SettingsView>),
-        handler: |route| serve(route, settings::change),
-    },
+    Route::post("/v1/keys", "create_key", |route| serve(route, keys::create))
+        .summary("Makes an API key and shows its secret once")
+        .scopes(Administers::ANY)
+        .key(KeyRule::Refused)
+        .takes(shape::<administration::KeyAsk>)
+        .makes(shape::<administration::KeyView<'_>>),
+    Route::get("/v1/keys", "list_keys", |route| serve(route, keys::list))
+        .summary("Lists API keys, newest first")
+        .scopes(Administers::ANY)
+        .query(&[AFTER, BEFORE, LIMIT])
+        .lists(shape::<administration::KeyView<'_>>),
+    Route::get("/v1/keys/{id}", "get_key", |route| serve(route, keys::show))
+        .summary("Shows an API key")
+        .scopes(Administers::ANY)
+        .shows(shape::<administration::KeyView<'_>>),
+    Route::delete("/v1/keys/{id}", "revoke_key", |route| serve(route, keys::revoke))
+        .summary("Revokes an API key")
+        .scopes(Administers::ANY)
+        .key(KeyRule::Refused)
+        .shows(shape::<administration::KeyView<'_>>),
+    Route::post("/v1/merchants", "create_merchant", |route| serve(route, merchants::create))
+        .summary("Makes a merchant; for the operator")
+        .scopes(Administers::ANY)
+        .key(KeyRule::Refused)
+        .takes(shape::<administration::MerchantAsk>)
+        .makes(shape::<administration::MerchantView<'_>>),
+    Route::get("/v1/merchants", "list_merchants", |route| serve(route, merchants::list))
+        .summary("Lists merchants, newest first; for the operator")
+        .scopes(Administers::ANY)
+        .query(&[AFTER, BEFORE, LIMIT])
+        .lists(shape::<administration::MerchantView<'_>>),
+    Route::get("/v1/merchants/{id}", "get_merchant", |route| serve(route, merchants::show))
+        .summary("Shows a merchant")
+        .scopes(Administers::ANY)
+        .shows(shape::<administration::MerchantView<'_>>),
+    Route::patch("/v1/merchants/{id}", "update_merchant", |route| serve(route, merchants::change))
+        .summary("Renames a merchant")
+        .scopes(Administers::ANY)
+        .key(KeyRule::Refused)
+        .takes(shape::<administration::MerchantAsk>)
+        .shows(shape::<administration::MerchantView<'_>>),
+    Route::get("/v1/settings", "get_settings", |route| serve(route, settings::show))
+        .summary("Shows the settings")
+        .scopes(Administers::ANY)
+        .shows(shape::<administration::SettingsView>),
+    Route::patch("/v1/settings", "update_settings", |route| serve(route, settings::change))
+        .summary("Changes settings")
+        .scopes(Administers::ANY)
+        .key(KeyRule::Refused)
+        .takes(shape::<administration::SettingsPatch>)
+        .shows(shape::<administration::SettingsView>),
 ];

@@ -23,7 +23,7 @@ pub fn shape<T: ToSchema + PartialSchema>(all: &mut Vec<(String, RefOr<Schema>)>
     RefOr::Ref(utoipa::openapi::Ref::from_schema_name(name))
 }
 
-const DRY_RUN: Param = param("dry_run", "`true`: decide and answer, and write nothing.");
+pub const DRY_RUN: Param = param("dry_run", "`true`: decide and answer, and write nothing.");
 const AFTER: Param = param("after", "The id that the page follows.");
 const BEFORE: Param = param("before", "The id that the page precedes.");
 const LIMIT: Param = param("limit", "From 1 to 100; 25 when not given.");

@@ -1,34 +1,20 @@
 //! Orders, returns, events and bulk.
 
 use super::super::call::serve;
-use super::super::route::{Method, Route, Success};
+use super::super::route::Route;
 use super::super::wire::{answers, asks, records};
 use super::super::{bulk, events, orders, returns, stream};
-use super::{AFTER, BEFORE, DRY_RUN, FROM, LIMIT, UNTIL, param, shape};
+use super::{AFTER, BEFORE, FROM, LIMIT, UNTIL, param, shape};
 use crate::dialects::shared::replay::KeyRule;
-use crate::dialects::shared::right::{Reads, Scoped, Writes};
 
 pub static ROUTES: &[Route] = &[
-    Route {
-        method: Method::Post,
-        path: "/v1/orders",
-        operation: "create_order",
-        summary: "Registers an order, with its lines and payments",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::OrderAsk>),
-        success: Success::One(201, shape::<answers::OrderView<'_>>),
-        handler: |route| serve(route, orders::create),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/orders",
-        operation: "list_orders",
-        summary: "Lists orders, newest first",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[
+    Route::post("/v1/orders", "create_order", |route| serve(route, orders::create))
+        .summary("Registers an order, with its lines and payments")
+        .takes(shape::<asks::OrderAsk>)
+        .makes(shape::<answers::OrderView<'_>>),
+    Route::get("/v1/orders", "list_orders", |route| serve(route, orders::list))
+        .summary("Lists orders, newest first")
+        .query(&[
             AFTER,
             BEFORE,
             LIMIT,
@@ -36,104 +22,53 @@ pub static ROUTES: &[Route] = &[
             param("customer", "The shop's own name of the customer."),
             FROM,
             UNTIL,
-        ],
-        body: None,
-        success: Success::List(shape::<answers::OrderView<'_>>),
-        handler: |route| serve(route, orders::list),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/orders/{id}",
-        operation: "get_order",
-        summary: "Shows an order with its balances",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[],
-        body: None,
-        success: Success::One(200, shape::<answers::OrderView<'_>>),
-        handler: |route| serve(route, orders::show),
-    },
-    Route {
-        method: Method::Patch,
-        path: "/v1/orders/{id}",
-        operation: "update_order",
-        summary: "Marks an order as fulfilled, sets a dispute, replaces its notes",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::OrderPatch>),
-        success: Success::One(200, shape::<answers::OrderView<'_>>),
-        handler: |route| serve(route, orders::change),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/orders/{id}/payments",
-        operation: "record_payment",
-        summary: "Records a payment, authorization or capture of an order",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::PaymentAsk>),
-        success: Success::One(201, shape::<answers::PaymentView<'_>>),
-        handler: |route| serve(route, orders::record_payment),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/orders/{id}/refundable",
-        operation: "get_refundable",
-        summary: "Says what can still be given back, and how an amount would be split",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[
-            param("amount", "The amount to show the split of."),
-            param("percent", "The share to show the split of."),
-            param("payment", "The payment to draw on."),
-            param("kind", "Only of the lines of this kind."),
-            param("to", "Where the money is to go."),
-        ],
-        body: None,
-        success: Success::One(200, shape::<records::Refundable<'_>>),
-        handler: |route| serve(route, orders::refundable),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/orders/{id}/events",
-        operation: "list_order_events",
-        summary: "Lists the events of an order",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[
-            AFTER,
-            BEFORE,
-            LIMIT,
-            param("oldest_first", "`true`: oldest first."),
-            param("type", "One or more types of events."),
-            param("subject", "The id of what the event is about."),
-        ],
-        body: None,
-        success: Success::List(shape::<records::EventView<'_>>),
-        handler: |route| serve(route, events::of_order),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/returns",
-        operation: "create_return",
-        summary: "Opens a return or a complaint",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::ReturnAsk>),
-        success: Success::One(201, shape::<records::ReturnView<'_>>),
-        handler: |route| serve(route, returns::create),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/returns",
-        operation: "list_returns",
-        summary: "Lists returns, newest first",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[
+        ])
+        .lists(shape::<answers::OrderView<'_>>),
+    Route::get("/v1/orders/{id}", "get_order", |route| serve(route, orders::show))
+        .summary("Shows an order with its balances")
+        .shows(shape::<answers::OrderView<'_>>),
+    Route::patch("/v1/orders/{id}", "update_order", |route| serve(route, orders::change))
+        .summary("Marks an order as fulfilled, sets a dispute, replaces its notes")
+        .takes(shape::<asks::OrderPatch>)
+        .shows(shape::<answers::OrderView<'_>>),
+    Route::post("/v1/orders/{id}/payments", "record_payment", |route| {
+        serve(route, orders::record_payment)
+    })
+    .summary("Records a payment, authorization or capture of an order")
+    .takes(shape::<asks::PaymentAsk>)
+    .makes(shape::<answers::PaymentView<'_>>),
+    Route::get("/v1/orders/{id}/refundable", "get_refundable", |route| {
+        serve(route, orders::refundable)
+    })
+    .summary("Says what can still be given back, and how an amount would be split")
+    .query(&[
+        param("amount", "The amount to show the split of."),
+        param("percent", "The share to show the split of."),
+        param("payment", "The payment to draw on."),
+        param("kind", "Only of the lines of this kind."),
+        param("to", "Where the money is to go."),
+    ])
+    .shows(shape::<records::Refundable<'_>>),
+    Route::get("/v1/orders/{id}/events", "list_order_events", |route| {
+        serve(route, events::of_order)
+    })
+    .summary("Lists the events of an order")
+    .query(&[
+        AFTER,
+        BEFORE,
+        LIMIT,
+        param("oldest_first", "`true`: oldest first."),
+        param("type", "One or more types of events."),
+        param("subject", "The id of what the event is about."),
+    ])
+    .lists(shape::<records::EventView<'_>>),
+    Route::post("/v1/returns", "create_return", |route| serve(route, returns::create))
+        .summary("Opens a return or a complaint")
+        .takes(shape::<asks::ReturnAsk>)
+        .makes(shape::<records::ReturnView<'_>>),
+    Route::get("/v1/returns", "list_returns", |route| serve(route, returns::list))
+        .summary("Lists returns, newest first")
+        .query(&[
             AFTER,
             BEFORE,
             LIMIT,
@@ -141,55 +76,22 @@ pub static ROUTES: &[Route] = &[
             param("state", "One or more states."),
             param("order", "The order's id."),
             param("reference", "The shop's own number."),
-        ],
-        body: None,
-        success: Success::List(shape::<records::ReturnView<'_>>),
-        handler: |route| serve(route, returns::list),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/returns/{id}",
-        operation: "get_return",
-        summary: "Shows a return",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[],
-        body: None,
-        success: Success::One(200, shape::<records::ReturnView<'_>>),
-        handler: |route| serve(route, returns::show),
-    },
-    Route {
-        method: Method::Patch,
-        path: "/v1/returns/{id}",
-        operation: "update_return",
-        summary: "Changes the state, reason or notes of a return",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::ReturnPatch>),
-        success: Success::One(200, shape::<records::ReturnView<'_>>),
-        handler: |route| serve(route, returns::change),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/returns/{id}/close",
-        operation: "close_return",
-        summary: "Closes a return",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::CloseAsk>),
-        success: Success::One(200, shape::<records::ReturnView<'_>>),
-        handler: |route| serve(route, returns::close),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/events",
-        operation: "list_events",
-        summary: "Lists events, newest first",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[
+        ])
+        .lists(shape::<records::ReturnView<'_>>),
+    Route::get("/v1/returns/{id}", "get_return", |route| serve(route, returns::show))
+        .summary("Shows a return")
+        .shows(shape::<records::ReturnView<'_>>),
+    Route::patch("/v1/returns/{id}", "update_return", |route| serve(route, returns::change))
+        .summary("Changes the state, reason or notes of a return")
+        .takes(shape::<asks::ReturnPatch>)
+        .shows(shape::<records::ReturnView<'_>>),
+    Route::post("/v1/returns/{id}/close", "close_return", |route| serve(route, returns::close))
+        .summary("Closes a return")
+        .takes(shape::<asks::CloseAsk>)
+        .shows(shape::<records::ReturnView<'_>>),
+    Route::get("/v1/events", "list_events", |route| serve(route, events::list))
+        .summary("Lists events, newest first")
+        .query(&[
             AFTER,
             BEFORE,
             LIMIT,
@@ -197,39 +99,17 @@ pub static ROUTES: &[Route] = &[
             param("type", "One or more types of events."),
             param("subject", "The id of what the event is about."),
             param("order", "The order's id."),
-        ],
-        body: None,
-        success: Success::List(shape::<records::EventView<'_>>),
-        handler: |route| serve(route, events::list),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/events/stream",
-        operation: "stream_events",
-        summary: "Sends events as they happen, from Last-Event-ID on",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[
+        ])
+        .lists(shape::<records::EventView<'_>>),
+    Route::get("/v1/events/stream", "stream_events", |route| serve(route, stream::stream))
+        .summary("Sends events as they happen, from Last-Event-ID on")
+        .query(&[
             param("after", "The id of the event to begin after, without Last-Event-ID."),
             param("type", "One or more types of events."),
-        ],
-        body: None,
-        success: Success::Stream("text/event-stream", "Server-sent events, each an Event"),
-        handler: |route| serve(route, stream::stream),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/bulk",
-        operation: "bulk",
-        summary: "Carries out many orders and refunds, each line on its own",
-        scopes: Writes::ANY,
-        key: KeyRule::Refused,
-        query: &[DRY_RUN],
-        body: None,
-        success: Success::Stream(
-            "application/x-ndjson",
-            "One BulkAnswer a line, in the order of the lines",
-        ),
-        handler: |route| serve(route, bulk::bulk),
-    },
+        ])
+        .streams("text/event-stream", "Server-sent events, each an Event"),
+    Route::post("/v1/bulk", "bulk", |route| serve(route, bulk::bulk))
+        .summary("Carries out many orders and refunds, each line on its own")
+        .key(KeyRule::Refused)
+        .streams("application/x-ndjson", "One BulkAnswer a line, in the order of the lines"),
 ];

@@ -1,34 +1,22 @@
 //! Refunds and transactions.
 
 use super::super::call::serve;
-use super::super::route::{Method, Route, Success};
+use super::super::route::Route;
 use super::super::wire::{answers, asks, report};
 use super::super::{refunds, transactions};
-use super::{AFTER, BEFORE, DRY_RUN, FROM, LIMIT, UNTIL, param, shape};
+use super::{AFTER, BEFORE, FROM, LIMIT, UNTIL, param, shape};
 use crate::dialects::shared::replay::KeyRule;
-use crate::dialects::shared::right::{Confirms, Reads, Scoped, Writes};
+use crate::dialects::shared::right::{Confirms, Scoped};
 
 pub static ROUTES: &[Route] = &[
-    Route {
-        method: Method::Post,
-        path: "/v1/refunds",
-        operation: "create_refund",
-        summary: "Asks for a refund",
-        scopes: Writes::ANY,
-        key: KeyRule::Required,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::RefundAsk>),
-        success: Success::One(201, shape::<answers::RefundView<'_>>),
-        handler: |route| serve(route, refunds::create),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/refunds",
-        operation: "list_refunds",
-        summary: "Lists refunds, newest first",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[
+    Route::post("/v1/refunds", "create_refund", |route| serve(route, refunds::create))
+        .summary("Asks for a refund")
+        .key(KeyRule::Required)
+        .takes(shape::<asks::RefundAsk>)
+        .makes(shape::<answers::RefundView<'_>>),
+    Route::get("/v1/refunds", "list_refunds", |route| serve(route, refunds::list))
+        .summary("Lists refunds, newest first")
+        .query(&[
             AFTER,
             BEFORE,
             LIMIT,
@@ -39,91 +27,42 @@ pub static ROUTES: &[Route] = &[
             param("to", "Where the money goes."),
             FROM,
             UNTIL,
-        ],
-        body: None,
-        success: Success::List(shape::<answers::RefundView<'_>>),
-        handler: |route| serve(route, refunds::list),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/refunds/{id}",
-        operation: "get_refund",
-        summary: "Shows a refund",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[],
-        body: None,
-        success: Success::One(200, shape::<answers::RefundView<'_>>),
-        handler: |route| serve(route, refunds::show),
-    },
-    Route {
-        method: Method::Patch,
-        path: "/v1/refunds/{id}",
-        operation: "update_refund",
-        summary: "Changes the amount of an unconfirmed refund, or the notes of any",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::RefundPatch>),
-        success: Success::One(200, shape::<answers::RefundView<'_>>),
-        handler: |route| serve(route, refunds::change),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/refunds/{id}/confirm",
-        operation: "confirm_refund",
-        summary: "Confirms an unconfirmed refund, so that its money moves",
-        scopes: Confirms::ANY,
-        key: KeyRule::Required,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::Nothing>),
-        success: Success::One(200, shape::<answers::RefundView<'_>>),
-        handler: |route| serve(route, refunds::confirm),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/refunds/{id}/cancel",
-        operation: "cancel_refund",
-        summary: "Cancels a refund that was not handed over yet",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::CancelAsk>),
-        success: Success::One(200, shape::<answers::RefundView<'_>>),
-        handler: |route| serve(route, refunds::cancel),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/refunds/{id}/retry",
-        operation: "retry_refund",
-        summary: "Tries a failed refund again, under new provider keys",
-        scopes: Writes::ANY,
-        key: KeyRule::Required,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::Nothing>),
-        success: Success::One(200, shape::<answers::RefundView<'_>>),
-        handler: |route| serve(route, refunds::retry),
-    },
-    Route {
-        method: Method::Post,
-        path: "/v1/refunds/{id}/information",
-        operation: "give_refund_information",
-        summary: "Gives the bank details that a refund waits for",
-        scopes: Writes::ANY,
-        key: KeyRule::Required,
-        query: &[DRY_RUN],
-        body: Some(shape::<asks::InformationAsk>),
-        success: Success::One(200, shape::<answers::RefundView<'_>>),
-        handler: |route| serve(route, refunds::information),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/transactions",
-        operation: "list_transactions",
-        summary: "Lists transactions of both directions, newest first",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[
+        ])
+        .lists(shape::<answers::RefundView<'_>>),
+    Route::get("/v1/refunds/{id}", "get_refund", |route| serve(route, refunds::show))
+        .summary("Shows a refund")
+        .shows(shape::<answers::RefundView<'_>>),
+    Route::patch("/v1/refunds/{id}", "update_refund", |route| serve(route, refunds::change))
+        .summary("Changes the amount of an unconfirmed refund, or the notes of any")
+        .takes(shape::<asks::RefundPatch>)
+        .shows(shape::<answers::RefundView<'_>>),
+    Route::post("/v1/refunds/{id}/confirm", "confirm_refund", |route| {
+        serve(route, refunds::confirm)
+    })
+    .summary("Confirms an unconfirmed refund, so that its money moves")
+    .scopes(Confirms::ANY)
+    .key(KeyRule::Required)
+    .takes(shape::<asks::Nothing>)
+    .shows(shape::<answers::RefundView<'_>>),
+    Route::post("/v1/refunds/{id}/cancel", "cancel_refund", |route| serve(route, refunds::cancel))
+        .summary("Cancels a refund that was not handed over yet")
+        .takes(shape::<asks::CancelAsk>)
+        .shows(shape::<answers::RefundView<'_>>),
+    Route::post("/v1/refunds/{id}/retry", "retry_refund", |route| serve(route, refunds::retry))
+        .summary("Tries a failed refund again, under new provider keys")
+        .key(KeyRule::Required)
+        .takes(shape::<asks::Nothing>)
+        .shows(shape::<answers::RefundView<'_>>),
+    Route::post("/v1/refunds/{id}/information", "give_refund_information", |route| {
+        serve(route, refunds::information)
+    })
+    .summary("Gives the bank details that a refund waits for")
+    .key(KeyRule::Required)
+    .takes(shape::<asks::InformationAsk>)
+    .shows(shape::<answers::RefundView<'_>>),
+    Route::get("/v1/transactions", "list_transactions", |route| serve(route, transactions::list))
+        .summary("Lists transactions of both directions, newest first")
+        .query(&[
             AFTER,
             BEFORE,
             LIMIT,
@@ -138,33 +77,17 @@ pub static ROUTES: &[Route] = &[
             param("provider_reference", "The provider's own name of the movement."),
             FROM,
             UNTIL,
-        ],
-        body: None,
-        success: Success::List(shape::<answers::TransactionView<'_>>),
-        handler: |route| serve(route, transactions::list),
-    },
-    Route {
-        method: Method::Get,
-        path: "/v1/transactions/{id}",
-        operation: "get_transaction",
-        summary: "Shows a transaction",
-        scopes: Reads::ANY,
-        key: KeyRule::None,
-        query: &[],
-        body: None,
-        success: Success::One(200, shape::<answers::TransactionView<'_>>),
-        handler: |route| serve(route, transactions::show),
-    },
-    Route {
-        method: Method::Patch,
-        path: "/v1/transactions/{id}",
-        operation: "report_transaction",
-        summary: "Reports what became of a refund that is carried out outside",
-        scopes: Writes::ANY,
-        key: KeyRule::Optional,
-        query: &[DRY_RUN],
-        body: Some(shape::<report::ReportAsk>),
-        success: Success::One(200, shape::<answers::RefundTransactionView<'_>>),
-        handler: |route| serve(route, transactions::report),
-    },
+        ])
+        .lists(shape::<answers::TransactionView<'_>>),
+    Route::get("/v1/transactions/{id}", "get_transaction", |route| {
+        serve(route, transactions::show)
+    })
+    .summary("Shows a transaction")
+    .shows(shape::<answers::TransactionView<'_>>),
+    Route::patch("/v1/transactions/{id}", "report_transaction", |route| {
+        serve(route, transactions::report)
+    })
+    .summary("Reports what became of a refund that is carried out outside")
+    .takes(shape::<report::ReportAsk>)
+    .shows(shape::<answers::RefundTransactionView<'_>>),
 ];

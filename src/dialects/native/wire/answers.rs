@@ -284,6 +284,8 @@ pub struct RefundTransactionView<'a> {
     message: Option<&'a str>,
     /// A retry replaced it by a new one.
     superseded: bool,
+    /// The provider says something that contradicts the state; a person should look.
+    contradicted: bool,
     created_at: Time,
     updated_at: Time,
     settled_at: Option<Time>,
@@ -373,6 +375,7 @@ impl<'a> RefundTransactionView<'a> {
             failure: row.failure.as_ref().map(FailureView::of),
             message: row.message.as_deref(),
             superseded: row.superseded,
+            contradicted: row.contradicted,
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
             settled_at: row.settled_at.map(Time),

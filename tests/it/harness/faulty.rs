@@ -1,0 +1,212 @@
+//! A store whose disk can be made to fail.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use refundry::testing::store::*;
+use refundry_domain::book::Book;
+use refundry_domain::changes::{Queue, Work};
+use refundry_domain::ids::{
+    EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+};
+use refundry_domain::merchant::{Administration, Key, Merchant};
+use refundry_domain::order::{Chain, Order};
+use refundry_domain::refund::Refund;
+use refundry_domain::returns::Return;
+
+/// Passes everything on until its disk is broken; from then on it takes no writes.
+pub struct Faulty {
+    pub inner: Arc<dyn Store>,
+    broken: AtomicBool,
+}
+
+impl Faulty {
+    pub fn over(inner: Arc<dyn Store>) -> Arc<Faulty> {
+        Arc::new(Faulty { inner, broken: AtomicBool::new(false) })
+    }
+
+    pub fn break_disk(&self) {
+        self.broken.store(true, Ordering::SeqCst);
+    }
+
+    fn fault(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Broken("the disk failed".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn commit(&self, intent: Intent) -> Result<Settlement, StoreError> {
+        self.fault()?;
+        self.inner.commit(intent).await
+    }
+
+    async fn order(
+        &self,
+        merchant: MerchantId,
+        order: OrderRef,
+    ) -> Result<Option<Book>, StoreError> {
+        self.inner.order(merchant, order).await
+    }
+
+    async fn orders(
+        &self,
+        merchant: MerchantId,
+        filter: OrderFilter,
+        page: Page,
+    ) -> Result<Slice<Order>, StoreError> {
+        self.inner.orders(merchant, filter, page).await
+    }
+
+    async fn refund(
+        &self,
+        merchant: MerchantId,
+        refund: RefundId,
+    ) -> Result<Option<Refund>, StoreError> {
+        self.inner.refund(merchant, refund).await
+    }
+
+    async fn refunds(
+        &self,
+        merchant: MerchantId,
+        filter: RefundFilter,
+        page: Page,
+    ) -> Result<Slice<Refund>, StoreError> {
+        self.inner.refunds(merchant, filter, page).await
+    }
+
+    async fn transaction(
+        &self,
+        merchant: MerchantId,
+        transaction: TransactionId,
+    ) -> Result<Option<TransactionRow>, StoreError> {
+        self.inner.transaction(merchant, transaction).await
+    }
+
+    async fn transactions(
+        &self,
+        merchant: MerchantId,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Result<Slice<TransactionRow>, StoreError> {
+        self.inner.transactions(merchant, filter, page).await
+    }
+
+    async fn transaction_by_key(
+        &self,
+        key: String,
+    ) -> Result<Option<(MerchantId, TransactionId)>, StoreError> {
+        self.inner.transaction_by_key(key).await
+    }
+
+    async fn return_of(
+        &self,
+        merchant: MerchantId,
+        return_id: ReturnId,
+    ) -> Result<Option<Return>, StoreError> {
+        self.inner.return_of(merchant, return_id).await
+    }
+
+    async fn returns(
+        &self,
+        merchant: MerchantId,
+        filter: ReturnFilter,
+        page: Page,
+    ) -> Result<Slice<Return>, StoreError> {
+        self.inner.returns(merchant, filter, page).await
+    }
+
+    async fn events(
+        &self,
+        merchant: MerchantId,
+        filter: EventFilter,
+        page: Page,
+    ) -> Result<Slice<Event>, StoreError> {
+        self.inner.events(merchant, filter, page).await
+    }
+
+    async fn due(
+        &self,
+        queue: Queue,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(MerchantId, Work)>, StoreError> {
+        self.inner.due(queue, now, limit).await
+    }
+
+    async fn administer(
+        &self,
+        merchant: MerchantId,
+        by: Arc<str>,
+        at: Timestamp,
+        change: Administration,
+    ) -> Result<Administered, StoreError> {
+        self.fault()?;
+        self.inner.administer(merchant, by, at, change).await
+    }
+
+    async fn merchant(&self, merchant: MerchantId) -> Result<Option<Merchant>, StoreError> {
+        self.inner.merchant(merchant).await
+    }
+
+    async fn merchants(&self) -> Result<Vec<Merchant>, StoreError> {
+        self.inner.merchants().await
+    }
+
+    async fn keys(&self, merchant: MerchantId) -> Result<Vec<Key>, StoreError> {
+        self.inner.keys(merchant).await
+    }
+
+    async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<Key>, StoreError> {
+        self.inner.key_by_hash(hash).await
+    }
+
+    async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError> {
+        self.inner.key(merchant, key).await
+    }
+
+    fn instance(&self) -> Arc<str> {
+        self.inner.instance()
+    }
+
+    async fn seal(&self, at: Timestamp) -> Result<Option<Seal>, StoreError> {
+        self.inner.seal(at).await
+    }
+
+    async fn seals(&self) -> Result<Vec<Seal>, StoreError> {
+        self.inner.seals().await
+    }
+
+    async fn event_hashes(
+        &self,
+        after: EventId,
+        limit: u32,
+    ) -> Result<Vec<(EventId, [u8; 32])>, StoreError> {
+        self.inner.event_hashes(after, limit).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.forget_answers(before, limit).await
+    }
+
+    fn standing(&self) -> Standing {
+        self.inner.standing()
+    }
+
+    async fn accept(&self, by: Arc<str>, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.accept(by, at).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.fault()?;
+        self.inner.ready().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await
+    }
+}

@@ -1,0 +1,12 @@
+//! `/v1`, over a socket.
+
+mod administration;
+mod bulk;
+mod hostile;
+mod limits;
+mod orders;
+mod refunds;
+mod replay;
+mod returns;
+mod server;
+mod stream;
