@@ -1,5 +1,12 @@
 //! Real processes that die, and disks that fail.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::needless_pass_by_value,
+    reason = "the whole binary is a test"
+)]
+
 mod faults;
 mod server;
 mod start;
