@@ -3,6 +3,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::needless_pass_by_value,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
     reason = "everything here is a test, and reads best without ceremony"
 )]
 
