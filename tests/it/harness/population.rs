@@ -173,8 +173,8 @@ fn new(random: &mut Random) -> Intent {
     if random.one_in(2) {
         new.metadata.insert("channel".to_owned(), "web".to_owned());
     }
-    new.payments = vec![payment(random.pick(&["sandbox", "acme"]), "15.00")];
-    let mut second = payment(random.pick(&["sandbox", "acme"]), "5.00");
+    new.payments = vec![payment(random.pick::<&str>(&["sandbox", "acme"]), "15.00")];
+    let mut second = payment(random.pick::<&str>(&["sandbox", "acme"]), "5.00");
     second.provider_reference = random.one_in(2).then(|| format!("ch_{}", random.below(5)));
     second.method = random.pick(&["card", "voucher"]).to_string();
     new.payments.push(second);
