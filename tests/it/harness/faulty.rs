@@ -161,6 +161,10 @@ impl Store for Faulty {
         self.inner.merchants().await
     }
 
+    async fn chain(&self, merchant: MerchantId) -> Result<Option<Chain>, StoreError> {
+        self.inner.chain(merchant).await
+    }
+
     async fn keys(&self, merchant: MerchantId) -> Result<Vec<Key>, StoreError> {
         self.inner.keys(merchant).await
     }
