@@ -61,13 +61,17 @@ impl Sealer {
         let mut key = [0_u8; 32];
         SysRng.try_fill_bytes(&mut key)?;
         let text = STANDARD.encode(key);
+        // Under another name first: a crash must not leave half a key behind.
+        let fresh = directory.join(format!("{MASTER_KEY_FILE}.new"));
         let mut file = OpenOptions::new()
             .write(true)
-            .create_new(true)
+            .create(true)
+            .truncate(true)
             .mode(0o600)
-            .open(&path)
+            .open(&fresh)
             .map_err(failed)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        fs::rename(&fresh, &path).map_err(failed)?;
         fs::File::open(directory).and_then(|folder| folder.sync_all()).map_err(failed)?;
         Ok(Sealer::new(&key))
     }

@@ -1,6 +1,7 @@
 //! From the books to a gateway's words.
 
 use refundry_domain::book::Book;
+use refundry_domain::decide::presentable;
 use refundry_domain::outcome::Outcome;
 use refundry_domain::refund::{Refund, RefundTransaction};
 
@@ -31,6 +32,7 @@ pub fn attempt_of(book: &Book, refund: &Refund, row: &RefundTransaction) -> Opti
 /// Logs what became of an attempt.
 pub fn note(attempt: &Attempt, outcome: &Outcome) {
     let (transaction, merchant) = (attempt.transaction, attempt.merchant);
+    let outcome = &presentable(outcome);
     match outcome {
         Outcome::Unknown { message, lost: true } => {
             tracing::warn!(%transaction, %merchant, message, "a payout needs a person's attention");
@@ -48,7 +50,7 @@ pub fn note(attempt: &Attempt, outcome: &Outcome) {
         | Outcome::Waiting { .. }
         | Outcome::Acknowledged { .. }
         | Outcome::CalledOff { .. } => {
-            tracing::debug!(%transaction, %merchant, ?outcome, "a payout was answered");
+            tracing::debug!(%transaction, %merchant, "a payout was answered");
         }
     }
 }

@@ -8,7 +8,8 @@ use refundry_domain::ids::RefundId;
 
 use super::{Count, Tally};
 use crate::access::Caller;
-use crate::ledger::{Answered, Ledger};
+use crate::ledger::{Answered, Fault, Ledger};
+use crate::store::StoreError;
 
 const ROUND_MOST: u32 = 256;
 
@@ -41,6 +42,10 @@ impl Expire {
                     tracing::warn!(refund = work.subject, %refusal, "a refund cannot expire");
                 }
                 Ok(Answered::Replayed(_) | Answered::KeyReused) => {}
+                // Its own trouble and nobody else's: the others go on.
+                Err(Fault::Store(StoreError::Damaged(why))) => {
+                    tracing::error!(refund = work.subject, why, "a refund's book is damaged");
+                }
                 Err(error) => {
                     tracing::warn!(refund = work.subject, %error, "a refund cannot expire now");
                     return;

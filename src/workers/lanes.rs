@@ -12,6 +12,11 @@ const WAITING_MOST: usize = 8_192;
 /// every look finds something new if there is anything.
 const ROOM: usize = 256;
 
+/// The lane of payouts whose provider has no gateway here any more: they are few, and each is put
+/// before a person in the end.
+const NOWHERE: &str = "";
+const NOWHERE_MOST: usize = 16;
+
 /// A payout to be worked on.
 pub type Payout = (MerchantId, TransactionId);
 
@@ -37,18 +42,21 @@ impl Lanes {
             most: if most == 0 { usual } else { most },
         };
         let lanes = gateways.all().map(|gateway| (gateway.name(), lane(gateway.concurrency())));
+        let lanes = lanes.chain([(NOWHERE, lane(NOWHERE_MOST))]);
         Lanes { lanes: lanes.collect(), waiting: HashSet::new(), overflowed: false }
     }
 
     /// Where everything belongs, when there is one lane only.
     pub fn only(&self) -> Option<&'static str> {
-        let mut names = self.lanes.keys();
-        names.next().filter(|_| self.lanes.len() == 1).copied()
+        let mut names = self.lanes.keys().filter(|name| **name != NOWHERE);
+        let first = names.next().copied();
+        first.filter(|_| names.next().is_none())
     }
 
     /// Lets a payout wait its turn, unless it does already.
     pub fn add(&mut self, provider: &str, payout: Payout) {
-        let Some(lane) = self.lanes.get_mut(provider) else { return };
+        let name = if self.lanes.contains_key(provider) { provider } else { NOWHERE };
+        let Some(lane) = self.lanes.get_mut(name) else { return };
         if self.waiting.len() >= WAITING_MOST {
             self.overflowed = true;
         } else if self.waiting.insert(payout.1) {

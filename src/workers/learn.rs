@@ -34,6 +34,11 @@ impl Stage {
     fn age_ms(&self) -> i64 {
         self.now.0.saturating_sub(self.first_sent.0)
     }
+
+    /// Looked at so often and for so long that nothing more will be learnt.
+    fn is_old(&self) -> bool {
+        self.sends >= LOOKS_MOST && self.age_ms() > LOOKING_MS
+    }
 }
 
 /// Pays an attempt that was never sent; looks any other one up before it is sent again.
@@ -56,7 +61,10 @@ async fn look_up(gateway: &dyn Gateway, attempt: &Attempt, stage: Stage, tally: 
         match ask(gateway, attempt, stage.timeout, tally).await {
             Finding::Found(outcome) => outcome,
             Finding::NoAnswer(message) => Outcome::Unknown { message, lost: false },
-            Finding::Missing if gateway.deduplicates() => pay(gateway, attempt, stage, tally).await,
+            // Sent again only while the provider still knows the key, if it ever had it.
+            Finding::Missing if gateway.deduplicates() && stage.age_ms() < KEY_REMEMBERED_MS => {
+                pay(gateway, attempt, stage, tally).await
+            }
             Finding::Missing => {
                 let lost = stage.age_ms() >= GRACE_MS;
                 Outcome::Unknown { message: "The provider does not know of it.".to_owned(), lost }
@@ -70,12 +78,18 @@ async fn look_up(gateway: &dyn Gateway, attempt: &Attempt, stage: Stage, tally: 
     }
 }
 
+/// What is to be said of an attempt whose gateway this server no longer has: it waits, and in the
+/// end is for a person.
+pub fn without_gateway(provider: &str, stage: Stage) -> Outcome {
+    let message = format!("This server has no gateway for {provider:?}.");
+    Outcome::Unknown { message, lost: stage.is_old() }
+}
+
 /// Doubt that nothing can clear up any more is for a person.
 fn give_up(gateway: &dyn Gateway, outcome: Outcome, stage: Stage) -> Outcome {
     let Outcome::Unknown { message, lost: false } = outcome else { return outcome };
     let never_clear = !gateway.can_be_asked() && !gateway.deduplicates();
-    let long_enough = stage.sends >= LOOKS_MOST && stage.age_ms() > LOOKING_MS;
-    Outcome::Unknown { message, lost: never_clear || long_enough }
+    Outcome::Unknown { message, lost: never_clear || stage.is_old() }
 }
 
 async fn pay(gateway: &dyn Gateway, attempt: &Attempt, stage: Stage, tally: &Tally) -> Outcome {

@@ -292,6 +292,11 @@ impl Pay {
                 }
                 true
             }
+            // Its own trouble and nobody else's: the others go on.
+            Err(Fault::Store(StoreError::Damaged(why))) => {
+                tracing::error!(transaction = %payout.1, why, "a payout's book is damaged");
+                true
+            }
             Err(error) => {
                 self.trouble(&error);
                 false
@@ -337,9 +342,6 @@ impl Pay {
         until: Timestamp,
     ) -> Outcome {
         let unknown = |message| Outcome::Unknown { message, lost: false };
-        let Some(gateway) = self.gateways.named(&row.provider) else {
-            return unknown(format!("This server has no gateway for {:?}.", row.provider));
-        };
         let now = self.ledger.now();
         // Two calls at most, and both over before anybody else may take the payout.
         let left = until.0.saturating_sub(now.0).saturating_sub(LEASE_MARGIN_MS) / 2;
@@ -352,7 +354,10 @@ impl Pay {
             now,
             timeout: self.rules.timeout.min(Duration::from_millis(left)),
         };
-        learn::learn(gateway.as_ref(), attempt, stage, &self.tally).await
+        match self.gateways.named(&row.provider) {
+            Some(gateway) => learn::learn(gateway.as_ref(), attempt, stage, &self.tally).await,
+            None => learn::without_gateway(&row.provider, stage),
+        }
     }
 
     /// Takes up a provider's notification: a hint to ask, never believed by itself.

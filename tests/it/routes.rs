@@ -90,7 +90,7 @@ async fn no_route_shows_or_touches_anothers_row() {
             "give_refund_information" => {
                 r#"{"iban":"DE89370400440532013000","account_holder":"Ada"}"#
             }
-            "report_transaction" => r#"{"status":"succeeded"}"#,
+            "report_transaction" => r#"{"state":"succeeded"}"#,
             "update_merchant" => r#"{"name":"Taken"}"#,
             _ => "{}",
         };

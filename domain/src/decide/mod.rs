@@ -19,6 +19,7 @@ use crate::policy::Policy;
 use crate::refusal::Refusal;
 
 pub use settle::standing;
+pub use words::kept as presentable;
 
 /// What surrounds a decision.
 #[derive(Debug)]

@@ -188,6 +188,7 @@ fn add_payment(
         .captured
         .plus(captured)
         .ok_or_else(|| Refusal::AmountTooLarge { field: field("amount") })?;
+    check_known(&draft.book, new, amount, &field)?;
     check_parent(&draft.book, new, amount, &field)?;
     let id = TransactionId(context.numbers.take());
     draft.changes.facts.push(Fact::PaymentRecorded {
@@ -218,6 +219,32 @@ fn add_payment(
     });
     draft.book.add_up();
     Ok(())
+}
+
+/// The same movement of money is recorded once: a repeated request must not raise what may be given
+/// back.
+fn check_known(
+    book: &Book,
+    new: &NewPayment,
+    amount: Minor,
+    field: &impl Fn(&str) -> String,
+) -> Result<(), Refusal> {
+    let Some(reference) = &new.provider_reference else { return Ok(()) };
+    let known = book.payments.iter().any(|row| {
+        row.kind == new.kind
+            && row.provider == new.provider
+            && row.provider_reference.as_ref() == Some(reference)
+            && row.amount == amount
+    });
+    if !known {
+        return Ok(());
+    }
+    Err(Refusal::ReferenceTaken {
+        field: field("provider_reference"),
+        reference: reference.clone(),
+        order: None,
+        return_id: None,
+    })
 }
 
 /// A capture may draw on an authorization of the order, at most as much as that has.

@@ -22,6 +22,7 @@ pub fn check(outcome: &Outcome) -> Result<(), Refusal> {
     checks::note("message", message.map(String::as_str))
 }
 
+/// What a provider said, without what must not be kept or logged, such as a card number.
 pub fn kept(outcome: &Outcome) -> Outcome {
     let mut outcome = outcome.clone();
     match &mut outcome {

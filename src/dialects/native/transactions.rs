@@ -96,7 +96,7 @@ async fn outcome(
             text::check(value, most).map_err(|problem| in_text(field, problem))?;
         }
     }
-    let status = ask.status;
+    let status = ask.state;
     let only = |given: bool, field: &str, fits: bool| {
         if given && !fits {
             let detail = "The status does not go with this field.";

@@ -80,6 +80,7 @@ pub fn unsupported() -> Problem {
 }
 
 pub fn reused() -> Problem {
-    let detail = "The idempotency key was used for another request; take a new one.";
+    let detail = "The idempotency key was used for another request, or its answer is no longer kept; \
+                  take a new one.";
     Problem::new(Code::IdempotencyKeyReused, detail).at(At::Header(HEADER))
 }

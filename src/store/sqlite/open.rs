@@ -1,6 +1,7 @@
 //! Opening a data directory: its lock, its schema, and whether the books are what they were.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +94,8 @@ pub struct Opened {
 
 pub fn open(dir: &Path) -> Result<Opened, OpenError> {
     let failed = |source| OpenError::Directory { path: dir.to_owned(), source };
-    std::fs::create_dir_all(dir).map_err(failed)?;
+    // Customers' names are in there: nobody else may look.
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
     let lock = lock(dir)?;
     let mut conn = connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     conn.pragma_update(None, "cache_size", -32_768)?;

@@ -153,10 +153,6 @@ impl Store for Faulty {
         self.inner.merchant(merchant).await
     }
 
-    async fn chain(&self, merchant: MerchantId) -> Result<Option<Chain>, StoreError> {
-        self.inner.chain(merchant).await
-    }
-
     async fn merchants(&self) -> Result<Vec<Merchant>, StoreError> {
         self.inner.merchants().await
     }

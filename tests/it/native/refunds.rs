@@ -217,21 +217,21 @@ async fn an_outside_platform_reports_what_became_of_a_refund() {
     };
     let paid = manual(&site, &order, "10.00").await;
     assert_eq!(paid["transactions"][0]["state"], "requested");
-    let body = json!({"status": "processing", "provider_reference": "p-1"});
+    let body = json!({"state": "processing", "provider_reference": "p-1"});
     let acknowledged = report(&paid, body).await.expect(200).json();
     assert_eq!(acknowledged["state"], "processing");
     assert_eq!(acknowledged["provider_reference"], "p-1");
-    let body = json!({"status": "succeeded", "amount": "10.00"});
+    let body = json!({"state": "succeeded", "amount": "10.00"});
     assert_eq!(report(&paid, body).await.expect(200).json()["state"], "succeeded");
     assert_eq!(state(&paid).await["refunded_amount"], "10.00");
-    let body = json!({"status": "failed", "code": "declined"});
+    let body = json!({"state": "failed", "code": "declined"});
     report(&paid, body).await.expect_problem(409, "wrong_transaction_state");
-    let body = json!({"status": "reversed", "message": "came back"});
+    let body = json!({"state": "reversed", "message": "came back"});
     report(&paid, body).await.expect(200);
     assert_eq!(state(&paid).await["state"], "reversed");
 
     let failed = manual(&site, &order, "10.00").await;
-    let body = json!({"status": "failed", "code": "account_closed", "message": "gone"});
+    let body = json!({"state": "failed", "code": "account_closed", "message": "gone"});
     report(&failed, body).await.expect(200);
     let failed = state(&failed).await;
     assert_eq!(failed["failure"], json!({"code": "account_closed", "message": "gone"}));
@@ -240,27 +240,27 @@ async fn an_outside_platform_reports_what_became_of_a_refund() {
     assert_eq!(retried["transactions"][0]["superseded"], true);
 
     let other = manual(&site, &order, "10.00").await;
-    let body = json!({"status": "succeeded", "amount": "9.99"});
+    let body = json!({"state": "succeeded", "amount": "9.99"});
     assert_eq!(report(&other, body).await.expect(200).json()["state"], "needs_attention");
     let canceled = manual(&site, &order, "10.00").await;
-    report(&canceled, json!({"status": "canceled"})).await.expect(200);
+    report(&canceled, json!({"state": "canceled"})).await.expect(200);
     assert_eq!(state(&canceled).await["state"], "canceled");
 
     let automatic = ask(&site, json!({"order": order, "amount": "1.00"})).await.json();
-    let body = json!({"status": "succeeded"});
+    let body = json!({"state": "succeeded"});
     report(&automatic, body).await.expect_problem(409, "not_yours_to_report");
     let rows = [
-        (json!({}), "field_missing", "/status"),
-        (json!({"status": "lost"}), "field_invalid", "/status"),
-        (json!({"status": "failed", "amount": "1"}), "field_invalid", "/amount"),
-        (json!({"status": "succeeded", "code": "other"}), "field_invalid", "/code"),
+        (json!({}), "field_missing", "/state"),
+        (json!({"state": "lost"}), "field_invalid", "/state"),
+        (json!({"state": "failed", "amount": "1"}), "field_invalid", "/amount"),
+        (json!({"state": "succeeded", "code": "other"}), "field_invalid", "/code"),
         (
-            json!({"status": "failed", "provider_reference": "x"}),
+            json!({"state": "failed", "provider_reference": "x"}),
             "field_invalid",
             "/provider_reference",
         ),
-        (json!({"status": "succeeded", "amount": "1.001"}), "field_invalid", "/amount"),
-        (json!({"status": "failed", "message": "\u{1}"}), "text_control_character", "/message"),
+        (json!({"state": "succeeded", "amount": "1.001"}), "field_invalid", "/amount"),
+        (json!({"state": "failed", "message": "\u{1}"}), "text_control_character", "/message"),
     ];
     for (body, code, pointer) in rows {
         report(&canceled, body).await.expect_problem(422, code).at(pointer);

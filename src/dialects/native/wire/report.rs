@@ -9,7 +9,7 @@ use crate::dialects::shared::exact::Figure;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportAsk {
-    pub status: ReportStatus,
+    pub state: ReportStatus,
     /// The platform's own name of the movement; with `succeeded` and `processing`.
     pub provider_reference: Option<String>,
     /// With `failed`; `other` when not given.
