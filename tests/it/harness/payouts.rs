@@ -44,7 +44,7 @@ pub struct Payouts {
 }
 
 pub fn rules() -> Rules {
-    Rules { timeout: Duration::from_millis(30), lease_ms: LEASE_MS, concurrency: 0 }
+    Rules { timeout: Duration::from_millis(500), lease_ms: LEASE_MS, concurrency: 0 }
 }
 
 pub fn money(text: &str) -> Stated {
