@@ -270,7 +270,7 @@ async fn a_slow_answer_is_waited_for_and_a_too_slow_one_looked_up() {
     let at = SandboxPayouts::open().await;
     let slow = at.refund("sandbox_slow_1ms").await;
     assert_eq!(at.at.state(slow).await, State::Succeeded);
-    let too_slow = at.refund("sandbox_slow_500ms:x").await;
+    let too_slow = at.refund("sandbox_slow_60000ms:x").await;
     assert_eq!(at.at.state(too_slow).await, State::Processing);
     assert_eq!(at.at.left(too_slow).await.get(), 9_000);
 }
