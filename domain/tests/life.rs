@@ -433,3 +433,16 @@ fn one_of_two_payouts_taken_back_while_the_other_is_open_fails_the_refund() {
     desk.hear(2, done()).unwrap();
     assert_eq!((desk.state(), desk.refund().refunded), (State::Succeeded, minor(1_500)));
 }
+
+#[test]
+fn a_payment_that_is_reported_twice_is_recorded_once() {
+    let mut desk = Desk::paid(&[("sandbox", "10.00")]);
+    let mut again = payment("sandbox", "5.00");
+    again.provider_reference = Some("ch_2".to_owned());
+    desk.run(&Command::RecordPayment(again.clone())).unwrap();
+    let refused = desk.run(&Command::RecordPayment(again.clone())).unwrap_err();
+    assert_eq!((refused.code(), refused.field()), ("reference_taken", Some("provider_reference")));
+    again.provider_reference = Some("ch_3".to_owned());
+    desk.run(&Command::RecordPayment(again)).unwrap();
+    assert_eq!(desk.book.order.captured, minor(2_000));
+}
