@@ -14,6 +14,7 @@ mod serve;
 mod verify;
 
 use std::future::Future;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -109,9 +110,12 @@ impl Common {
     }
 }
 
-/// Runs a command's work to its end on a runtime of its own.
+/// Runs a command's work to its end on a runtime of its own. One core is left to the thread that
+/// writes the books: with as many threads as cores beside it, they take turns and wake each other.
 pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.saturating_sub(1).max(1))
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("the runtime cannot start: {error}")))?;

@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 
 use super::load::{self, Loaded, Referenced};
+use super::shelf::{self, Shelf};
 use super::{Fail, write};
 use crate::store::facts::{self, Unlinked};
 use crate::store::{Answer, Claim, Intent, Settlement};
@@ -20,6 +21,7 @@ pub struct Batch {
     pub numbers: Numbers,
     /// In order of number.
     pub events: Vec<Linked>,
+    pub shelf: Shelf,
 }
 
 /// A new event's place in the books.
@@ -129,13 +131,28 @@ fn load(
         }
         (_, Command::OpenReturn(new)) => (Referenced::Returns, &new.reference),
         _ => {
-            let loaded = load::target(conn, intent.merchant, &intent.target)?;
+            let loaded = book(conn, batch, intent)?;
             return Ok(loaded.map(|loaded| (Some(loaded), None)));
         }
     };
-    let loaded = load::target(conn, intent.merchant, &intent.target)?;
+    let loaded = book(conn, batch, intent)?;
     let taken = reference(conn, batch, intent, table, wanted)?;
     Ok(loaded.map(|loaded| (Some(loaded), taken)))
+}
+
+/// From the shelf when it is there.
+fn book(
+    conn: &Connection,
+    batch: &mut Batch,
+    intent: &Intent,
+) -> Result<Result<Loaded, Refusal>, Fail> {
+    match batch.shelf.take(intent.merchant, &intent.target) {
+        Some(loaded) => {
+            shelf::check(conn, intent.merchant, &intent.target, &loaded)?;
+            Ok(Ok(loaded))
+        }
+        None => load::target(conn, intent.merchant, &intent.target),
+    }
 }
 
 /// Who has the wanted reference. When none is wanted, sees to it that the digits of the next
@@ -198,10 +215,13 @@ fn apply(
         link(conn, batch, intent, loaded, fact)?;
     }
     match changes.order {
-        Some(mark) => write::order(conn, loaded, mark),
-        None if changes.facts.is_empty() => Ok(()),
-        None => write::order(conn, loaded, Mark::Changed),
+        Some(mark) => write::order(conn, loaded, mark)?,
+        None if changes.facts.is_empty() => {}
+        None => write::order(conn, loaded, Mark::Changed)?,
     }
+    let whole = !matches!(intent.target, Target::Return(_));
+    batch.shelf.put(loaded, changes, whole);
+    Ok(())
 }
 
 /// Numbers a fact and links it to its predecessor in the order's chain.

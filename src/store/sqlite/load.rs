@@ -15,6 +15,7 @@ use super::rows::{self, Head};
 use crate::store::{Movement, TransactionRow};
 
 /// A book, and where the order's lists of events and refunds begin.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Loaded {
     pub book: Book,
     pub last_event: i64,

@@ -22,6 +22,7 @@ mod page;
 mod readers;
 mod rows;
 mod seal;
+mod shelf;
 mod transactions;
 mod work;
 mod write;
@@ -150,6 +151,7 @@ impl SqliteStore {
             mark: opened.mark,
             sealing: opened.sealing,
             unsealed: opened.unsealed,
+            shelf: shelf::Shelf::default(),
             health: health.clone(),
             standing: standing.clone(),
             chores,

@@ -2,13 +2,17 @@
 //! answers once that is on disk.
 
 use std::collections::HashSet;
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
+use refundry_domain::command::Command;
 use refundry_domain::ids::{MerchantId, Numbers, Timestamp};
+use refundry_domain::outcome::Reporter;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -16,6 +20,7 @@ use super::Fail;
 use super::checkpoint::Chore;
 use super::commit::{Batch, settle};
 use super::seal;
+use super::shelf::Shelf;
 use crate::store::anchor::{Anchor, Mark};
 use crate::store::facts::Sealing;
 use crate::store::{Intent, Settlement, Standing, StoreError};
@@ -25,6 +30,11 @@ const MOST_INTENTS: usize = 256;
 
 /// How many events a seal covers at most. Opening reads those that no seal covers.
 const MOST_UNSEALED: i64 = 5_000;
+
+/// How long workers' intents wait for a caller's to share the commit with, at most; and how long
+/// after the last answer to a caller another is expected.
+const LINGER: Duration = Duration::from_millis(1);
+const CALLERS_STAY: Duration = Duration::from_millis(5);
 
 pub type Settled = Result<Settlement, StoreError>;
 
@@ -50,6 +60,65 @@ pub enum Health {
     Broken(String),
 }
 
+/// Whether callers are about, who wait for their answers. Workers do not: while callers come and
+/// go, a batch of nothing but workers' intents stays open for the next caller, who else would
+/// stand behind its fsync.
+#[derive(Default)]
+struct Callers {
+    /// When the batch before this, with a caller's intent in it, was answered.
+    last_answered: Option<Instant>,
+    /// Until when a batch without a caller stays open.
+    open_until: Option<Instant>,
+    heard: bool,
+}
+
+impl Callers {
+    fn hear(&mut self, intent: &Intent) {
+        self.heard |= !is_workers(&intent.command);
+    }
+
+    /// The next job to share the commit, if one is there or worth waiting for.
+    fn next(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        let waiting = jobs.try_recv().ok();
+        if waiting.is_some() || self.heard {
+            return waiting;
+        }
+        let last = self.last_answered?;
+        let now = Instant::now();
+        if now.duration_since(last) > CALLERS_STAY {
+            return None;
+        }
+        let until = *self.open_until.get_or_insert(now + LINGER);
+        jobs.recv_timeout(until.checked_duration_since(now)?).ok()
+    }
+
+    fn answered(&mut self) {
+        if take(&mut self.heard) {
+            self.last_answered = Some(Instant::now());
+        }
+        self.open_until = None;
+    }
+}
+
+/// Whether it comes from a worker, whom a moment's delay does not hurt.
+fn is_workers(command: &Command) -> bool {
+    match command {
+        Command::Start { .. } | Command::Expire => true,
+        Command::Report(report) => report.by != Reporter::Caller,
+        Command::RegisterOrder(_)
+        | Command::RecordPayment(_)
+        | Command::ChangeOrder(_)
+        | Command::OpenReturn(_)
+        | Command::ChangeReturn(_)
+        | Command::RequestRefund(_)
+        | Command::ChangeRefund(_)
+        | Command::Confirm { .. }
+        | Command::Cancel { .. }
+        | Command::Retry
+        | Command::GiveInformation { .. } => false,
+    }
+}
+
 pub struct Writer {
     pub conn: Connection,
     pub instance: Arc<str>,
@@ -61,6 +130,7 @@ pub struct Writer {
     /// Over the events since the newest seal, and how many they are.
     pub sealing: Sealing,
     pub unsealed: i64,
+    pub shelf: Shelf,
     pub health: Arc<RwLock<Health>>,
     pub standing: Arc<RwLock<Standing>>,
     pub chores: Sender<Chore>,
@@ -77,22 +147,25 @@ impl Writer {
         let mut intents = Vec::with_capacity(MOST_INTENTS);
         let mut replies = Vec::with_capacity(MOST_INTENTS);
         let mut waiting = None;
+        let mut callers = Callers::default();
         loop {
             let Some(job) = waiting.take().or_else(|| jobs.recv().ok()) else { return };
             match job {
                 Job::Stop => return,
                 Job::Alone(task) => task(&mut self),
                 Job::Commit { intent, reply } => {
+                    callers.hear(&intent);
                     intents.push(*intent);
                     replies.push(reply);
                     while intents.len() < MOST_INTENTS && waiting.is_none() {
-                        match jobs.try_recv() {
-                            Ok(Job::Commit { intent, reply }) => {
+                        match callers.next(jobs) {
+                            Some(Job::Commit { intent, reply }) => {
+                                callers.hear(&intent);
                                 intents.push(*intent);
                                 replies.push(reply);
                             }
-                            Ok(other) => waiting = Some(other),
-                            Err(_) => break,
+                            Some(other) => waiting = Some(other),
+                            None => break,
                         }
                     }
                     let settled = self.batch(&intents);
@@ -100,6 +173,7 @@ impl Writer {
                         // Whoever asked may have hung up; what was done stays done.
                         let _ = reply.send(settled);
                     }
+                    callers.answered();
                     intents.clear();
                     self.tidy();
                 }
@@ -161,7 +235,9 @@ impl Writer {
         if let Health::Broken(why) = &*self.health.read() {
             return Err(StoreError::Broken(why.clone()));
         }
-        let mut batch = Batch { numbers: Numbers::starting_at(self.next), events: Vec::new() };
+        let numbers = Numbers::starting_at(self.next);
+        // Taken, so that a transaction that does not commit loses it.
+        let mut batch = Batch { numbers, events: Vec::new(), shelf: take(&mut self.shelf) };
         let changes = self.conn.total_changes();
         let sealed = (self.sealing.clone(), self.unsealed, self.mark.clone());
         match self.attempt(&mut batch, work) {
@@ -171,6 +247,7 @@ impl Writer {
                 }
                 self.next = batch.numbers.peek();
                 self.committed(&batch, sealed.2.seal);
+                self.shelf = batch.shelf;
                 Ok(done)
             }
             Err(fail) => {
