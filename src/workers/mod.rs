@@ -24,7 +24,7 @@ use crate::gateways::Notice;
 use crate::ledger::Hint;
 
 pub use expire::Expire;
-pub use pay::{Pay, Rules};
+pub use pay::{Inbox, Pay, Rules};
 pub use seal::Seal;
 pub use tally::{Count, Tally};
 

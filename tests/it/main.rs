@@ -16,4 +16,5 @@ mod native;
 mod routes;
 mod store;
 mod tidy;
+mod trouble;
 mod workers;

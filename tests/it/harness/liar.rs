@@ -27,6 +27,7 @@ pub struct Manners {
 }
 
 pub struct Liar {
+    name: &'static str,
     manners: Manners,
     plan: Mutex<VecDeque<Act>>,
     /// What it says when it is asked, before it tells the truth again.
@@ -38,7 +39,12 @@ pub struct Liar {
 
 impl Liar {
     pub fn new(deduplicates: bool, can_be_asked: bool) -> Liar {
+        Liar::called("liar", deduplicates, can_be_asked)
+    }
+
+    pub fn called(name: &'static str, deduplicates: bool, can_be_asked: bool) -> Liar {
         Liar {
+            name,
             manners: Manners { deduplicates, can_be_asked },
             plan: Mutex::default(),
             lies: Mutex::default(),
@@ -87,7 +93,7 @@ pub fn done(attempt: &Attempt) -> Outcome {
 #[async_trait]
 impl Gateway for Liar {
     fn name(&self) -> &'static str {
-        "liar"
+        self.name
     }
 
     fn abilities(&self) -> Abilities {

@@ -84,9 +84,14 @@ impl Payouts {
 
     /// As [`Payouts::restarted`], and something happens to the files in between.
     pub async fn restarted_after(self, happens: impl FnOnce()) -> Payouts {
+        let gateways = self.gateways.clone();
+        self.restarted_with(gateways, happens).await
+    }
+
+    /// As [`Payouts::restarted_after`], by a server that has these gateways.
+    pub async fn restarted_with(self, gateways: Gateways, happens: impl FnOnce()) -> Payouts {
         self.store.close().await;
-        let (home, clock) = (self.home.clone(), self.clock.clone());
-        let (gateways, seed) = (self.gateways.clone(), self.seed + 1);
+        let (home, clock, seed) = (self.home.clone(), self.clock.clone(), self.seed + 1);
         drop(self);
         happens();
         Payouts::in_home(home, clock, gateways, seed).await

@@ -1,0 +1,161 @@
+//! Payouts while something around them is gone, forgotten or damaged.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use refundry::testing::gateways::{Finding, Gateways};
+use refundry::testing::workers::Count;
+use refundry_domain::outcome::Outcome;
+use refundry_domain::refund::State;
+use tokio::sync::{mpsc, watch};
+
+use crate::harness::liar::{Act, Liar};
+use crate::harness::payouts::Payouts;
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+async fn world(deduplicates: bool, can_be_asked: bool) -> (Arc<Liar>, Payouts) {
+    let liar = Arc::new(Liar::new(deduplicates, can_be_asked));
+    let payouts = Payouts::over(liar.clone()).await;
+    (liar, payouts)
+}
+
+/// A provider that has forgotten the key, and says "not found" of a refund that it paid, would pay
+/// it a second time.
+#[tokio::test]
+async fn what_is_not_found_after_keys_are_forgotten_is_not_sent_again() {
+    for (hours, calls, state) in [(19, 2, State::Succeeded), (20, 1, State::NeedsAttention)] {
+        let (liar, at) = world(true, true).await;
+        liar.will([Act::Hang]);
+        liar.will_say([Finding::Missing]);
+        let refund = at.refund("liar", "ch_1").await;
+        at.pay.tick().await;
+        at.after(hours * HOUR_MS).await;
+        assert_eq!((liar.calls().len(), at.state(refund).await), (calls, state), "{hours} hours");
+        assert_eq!(at.left(refund).await.get(), 9_000, "the amount stays with the refund");
+    }
+}
+
+/// Removing a gateway from the settings would leave its refunds waiting for ever.
+#[tokio::test]
+async fn a_payout_whose_gateway_is_gone_waits_and_is_then_for_a_person() {
+    let (liar, at) = world(true, true).await;
+    let refund = at.refund("liar", "ch_1").await;
+    let other = Arc::new(Liar::called("other", true, true));
+    let at = at.restarted_with(Gateways::of([other.clone() as _]), || ()).await;
+    at.pay.tick().await;
+    assert_eq!(at.state(refund).await, State::Processing, "its gateway may come back");
+    for _ in 0..30 {
+        at.after(HOUR_MS).await;
+    }
+    assert_eq!(at.state(refund).await, State::NeedsAttention);
+    assert_eq!(at.left(refund).await.get(), 9_000);
+    assert_eq!((liar.calls().len(), other.calls().len()), (0, 0));
+}
+
+/// A running worker would never look at such a payout: it belongs into no gateway's lane.
+#[tokio::test]
+async fn the_running_worker_takes_up_a_payout_whose_gateway_is_gone() {
+    let (_, at) = world(true, true).await;
+    let refund = at.refund("liar", "ch_1").await;
+    let other = Arc::new(Liar::called("other", true, true));
+    let at = at.restarted_with(Gateways::of([other as _]), || ()).await;
+    at.running_until(|| async { at.state(refund).await == State::Processing }).await;
+}
+
+/// One damaged row would hold up the payouts of all merchants.
+#[tokio::test]
+async fn a_damaged_book_stops_no_other_payout() {
+    let (liar, at) = world(true, true).await;
+    let damaged = at.refund("liar", "ch_1").await;
+    let sound = at.refund("liar", "ch_2").await;
+    let order = at.read(damaged).await.order;
+    let sql = format!("UPDATE orders SET currency = 'QQQ' WHERE number = {}", order.0);
+    let at = damage(at, &sql).await;
+    at.pay.tick().await;
+    assert_eq!(at.state(sound).await, State::Succeeded);
+    assert_eq!(at.tally.of(Count::Troubled), 0, "it is not the store that is in trouble");
+    assert_eq!(liar.calls().len(), 1);
+}
+
+/// And so would the end of waiting for bank details.
+#[tokio::test]
+async fn a_damaged_book_stops_no_other_expiry() {
+    let (_, at) = world(true, true).await;
+    let mut refunds = Vec::new();
+    for reference in ["ch_1", "ch_2"] {
+        let order = at.order(&[("liar", "bank_transfer", reference, "100.00")]).await;
+        refunds.push((order, at.request(order, "10.00").await.unwrap()));
+    }
+    at.pay.tick().await;
+    let sql = format!("UPDATE orders SET currency = 'QQQ' WHERE number = {}", refunds[0].0.0);
+    let at = damage(at, &sql).await;
+    at.clock.advance_ms(31 * 24 * HOUR_MS);
+    at.expire.tick().await;
+    assert_eq!(at.state(refunds[1].1).await, State::Failed);
+}
+
+/// A card number in a provider's words would stand in the log.
+#[tokio::test]
+async fn what_a_provider_says_is_cleaned_before_it_is_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _here = tracing::subscriber::set_default(subscriber);
+    let (liar, at) = world(true, true).await;
+    let message = "cannot reach issuer of 4111 1111 1111 1111\u{1b}[31m now".to_owned();
+    liar.will([Act::Say(Outcome::Unknown { message, lost: false })]);
+    let refund = at.refund("liar", "ch_1").await;
+    at.pay.tick().await;
+    assert_eq!(at.state(refund).await, State::Processing);
+    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(said.contains("a payout's outcome is not known yet"), "{said}");
+    assert!(!said.contains("4111") && !said.contains('\u{1b}'), "{said}");
+}
+
+/// Closes the books, changes a row behind their back, and opens them again.
+async fn damage(at: Payouts, sql: &str) -> Payouts {
+    let database = at.home().join("refundry.db");
+    at.restarted_after(|| {
+        let books = rusqlite::Connection::open(database).unwrap();
+        books.execute_batch(sql).unwrap();
+        assert_eq!(books.changes(), 1, "nothing was damaged by {sql}");
+    })
+    .await
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Payouts {
+    /// Has the worker run, as a server does, until the condition holds.
+    async fn running_until<F: Future<Output = bool>>(&self, condition: impl Fn() -> F) {
+        let (_hints, hints) = mpsc::unbounded_channel();
+        let (_notices, notices) = mpsc::unbounded_channel();
+        let stop = watch::Sender::new(false);
+        let mut inbox = refundry::testing::workers::Inbox { hints, notices };
+        let (beat, drain) = (Duration::from_millis(10), Duration::from_secs(5));
+        let work = self.pay.run(&mut inbox, beat, drain, stop.subscribe());
+        let wait = async {
+            let mut pause = tokio::time::interval(Duration::from_millis(5));
+            while !condition().await {
+                pause.tick().await;
+            }
+            stop.send_replace(true);
+        };
+        let both = async { tokio::join!(work, wait) };
+        tokio::time::timeout(Duration::from_secs(20), both).await.expect("within 20 s");
+    }
+}
