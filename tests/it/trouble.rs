@@ -59,8 +59,8 @@ async fn a_payout_whose_gateway_is_gone_waits_and_is_then_for_a_person() {
 async fn the_running_worker_takes_up_a_payout_whose_gateway_is_gone() {
     let (_, at) = world(true, true).await;
     let refund = at.refund("liar", "ch_1").await;
-    let other = Arc::new(Liar::called("other", true, true));
-    let at = at.restarted_with(Gateways::of([other as _]), || ()).await;
+    let others = ["one", "two"].map(|name| Arc::new(Liar::called(name, true, true)) as _);
+    let at = at.restarted_with(Gateways::of(others), || ()).await;
     at.running_until(|| async { at.state(refund).await == State::Processing }).await;
 }
 
