@@ -243,6 +243,21 @@ impl Exact {
     }
 }
 
+/// As a plain decimal number, without an exponent and without zeros at the end of a fraction.
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.digits < 0 { "-" } else { "" };
+        let digits = self.digits.unsigned_abs();
+        let Ok(decimals @ 1..) = usize::try_from(self.scale) else {
+            let zeros = usize::try_from(-self.scale).unwrap_or(0);
+            return write!(f, "{sign}{digits}{:0<zeros$}", "");
+        };
+        let padded = format!("{digits:0>width$}", width = decimals + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - decimals);
+        write!(f, "{sign}{whole}.{fraction}")
+    }
+}
+
 /// The grammar and the bounds of [`Exact::parse`]; the text is short.
 fn scan(text: &[u8]) -> Result<Exact, Fault> {
     let (sign, rest) = text.strip_prefix(b"-").map_or((1, text), |rest| (-1, rest));

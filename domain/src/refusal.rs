@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::ids::{OrderId, RefundId, ReturnId, TransactionId};
-use crate::money::{Currency, Money};
+use crate::money::{Currency, Exact, Money};
 use crate::refund::{Destination, Execution, State, TransactionState};
 use crate::returns::ReturnState;
 
@@ -72,11 +72,13 @@ pub enum Refusal {
     },
     TooPrecise {
         field: Field,
+        figure: Exact,
         currency: Currency,
         allowed: u8,
     },
     NotPositive {
         field: Field,
+        figure: Exact,
     },
     AmountTooLarge {
         field: Field,
@@ -224,7 +226,7 @@ impl Refusal {
             | Refusal::ReferenceTaken { field, .. }
             | Refusal::CurrencyDiffers { field, .. }
             | Refusal::TooPrecise { field, .. }
-            | Refusal::NotPositive { field }
+            | Refusal::NotPositive { field, .. }
             | Refusal::AmountTooLarge { field }
             | Refusal::WrongParent { field, .. }
             | Refusal::MoreThanAuthorized { field, .. }
@@ -295,10 +297,12 @@ impl fmt::Display for Refusal {
             Refusal::CurrencyDiffers { order, asked, .. } => {
                 write!(f, "The order is in {}, not in {}.", order.code(), asked.code())
             }
-            Refusal::TooPrecise { currency, allowed, .. } => {
-                write!(f, "{} has {allowed} decimals; the amount has more.", currency.code())
+            Refusal::TooPrecise { figure, currency, allowed, .. } => {
+                write!(f, "{} has {allowed} decimals; {figure} has more.", currency.code())
             }
-            Refusal::NotPositive { .. } => write!(f, "The amount must be above zero."),
+            Refusal::NotPositive { figure, .. } => {
+                write!(f, "The amount must be above zero; it is {figure}.")
+            }
             Refusal::AmountTooLarge { .. } => {
                 write!(f, "The amount has more than 15 digits of minor units.")
             }

@@ -233,6 +233,8 @@ fn numbers_are_equal_when_their_values_are() {
         let same = one.units(9) == two.units(9);
         let (first, second) = (Exact::parse(&one.text).unwrap(), Exact::parse(&two.text).unwrap());
         assert_eq!(first == second, same, "{} and {}", one.text, two.text);
+        assert_eq!(first.to_string() == second.to_string(), same, "{first} and {second}");
+        assert_eq!(Exact::parse(&first.to_string()), Ok(first), "{}", one.text);
         equal += i32::from(same);
     });
     assert!(equal > 1_000, "only {equal} were equal");

@@ -87,7 +87,7 @@ pub fn amount(
 ) -> Result<Minor, Refusal> {
     Money::read(figure, currency)
         .map(|money| money.minor())
-        .map_err(|problem| amount_refusal(field(), problem, currency))
+        .map_err(|problem| amount_refusal(field(), problem, figure, currency))
 }
 
 /// As [`amount`], and zero is allowed.
@@ -98,13 +98,20 @@ pub fn amount_or_zero(
 ) -> Result<Minor, Refusal> {
     Money::read_allowing_zero(figure, currency)
         .map(|money| money.minor())
-        .map_err(|problem| amount_refusal(field(), problem, currency))
+        .map_err(|problem| amount_refusal(field(), problem, figure, currency))
 }
 
-fn amount_refusal(field: String, problem: AmountProblem, currency: Currency) -> Refusal {
+fn amount_refusal(
+    field: String,
+    problem: AmountProblem,
+    figure: Exact,
+    currency: Currency,
+) -> Refusal {
     match problem {
-        AmountProblem::TooPrecise { allowed } => Refusal::TooPrecise { field, currency, allowed },
-        AmountProblem::NotPositive => Refusal::NotPositive { field },
+        AmountProblem::TooPrecise { allowed } => {
+            Refusal::TooPrecise { field, figure, currency, allowed }
+        }
+        AmountProblem::NotPositive => Refusal::NotPositive { field, figure },
         AmountProblem::TooLarge => Refusal::AmountTooLarge { field },
     }
 }
