@@ -3,6 +3,32 @@
 pub mod native;
 pub mod shared;
 
+use axum::Router;
+
+use shared::right::Desk;
+
+/// A public API as it is mounted.
+pub struct Dialect {
+    /// Where its paths are found besides the root, such as `/returngo`; Refundry's own API has its
+    /// version there already.
+    pub prefix: Option<&'static str>,
+    pub router: fn() -> Router<Desk>,
+}
+
+/// All that are spoken. A new one is a folder, and a line here.
+pub const ALL: [Dialect; 1] = [Dialect { prefix: None, router: native::router }];
+
+/// Every dialect at its original paths, and each under its own prefix.
+pub fn router() -> Router<Desk> {
+    ALL.iter().fold(Router::new(), |router, dialect| {
+        let router = router.merge((dialect.router)());
+        match dialect.prefix {
+            Some(prefix) => router.nest(prefix, (dialect.router)()),
+            None => router,
+        }
+    })
+}
+
 /// Which route answered: an extension of every response of a dialect, for the metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Served(pub &'static str);

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::access::gate::Gate;
 use crate::access::seal::Sealer;
 use crate::clock::Clock;
-use crate::dialects::native;
+use crate::dialects;
 use crate::dialects::shared::problem::Problem;
 use crate::dialects::shared::right::Desk;
 use crate::ledger::Ledger;
@@ -43,7 +43,7 @@ pub fn site(
     ledger.observe(Box::new(move |command, answered| seen.command(command, answered)));
     let gate = Arc::new(Gate::new(store, clock));
     let health = health::router(ledger.clone(), metrics.clone());
-    let router = native::router()
+    let router = dialects::router()
         .with_state(Desk::new(ledger, gate, sealer, stopping))
         .merge(health)
         .merge(docs::router())

@@ -67,7 +67,7 @@ impl Desk {
             let detail = "Send your API key as Authorization: Bearer rfk_….";
             return Err(Problem::unauthorized(Code::CredentialMissing, detail));
         };
-        self.0.gate.admit(&secret).await.map_err(|denied| match denied {
+        self.admit_secret(&secret).await.map_err(|denied| match denied {
             Denied::Unknown => Problem::unauthorized(
                 Code::CredentialInvalid,
                 "There is no such API key, or it was revoked.",
@@ -79,6 +79,11 @@ impl Desk {
             .retry_after(1),
             Denied::Store(error) => error.into(),
         })
+    }
+
+    /// As [`Desk::admit`], with the key from wherever a dialect carries it.
+    pub async fn admit_secret(&self, secret: &str) -> Result<(Arc<Admitted>, Standing), Denied> {
+        self.0.gate.admit(secret).await
     }
 }
 
