@@ -134,6 +134,8 @@ pub struct Ask {
     pub to: Destination,
     /// How to carry it out; the providers and the policy decide when not given.
     pub execution: Option<Execution>,
+    /// It was paid outside before it was asked for: recorded as succeeded at once.
+    pub paid: Option<Paid>,
     /// Whether to carry it out at once; by default yes, unless the policy asks for approval.
     pub confirm: Option<bool>,
     /// Whether the caller may approve what the policy wants approved.
@@ -141,6 +143,13 @@ pub struct Ask {
     pub reason: Option<String>,
     pub note: Option<String>,
     pub metadata: Metadata,
+}
+
+/// What is known of money that somebody paid by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paid {
+    /// What whoever paid calls the movement.
+    pub reference: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

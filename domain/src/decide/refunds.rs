@@ -5,7 +5,7 @@ use super::{Context, Draft, checks, parts};
 use crate::allocate::{allocate, refundable};
 use crate::book::Book;
 use crate::changes::{Mark, Queue, Work, WorkChange};
-use crate::command::{Ask, RefundChange};
+use crate::command::{Ask, Paid, RefundChange};
 use crate::event::{Fact, LineShare, Move};
 use crate::ids::RefundId;
 use crate::money::Minor;
@@ -22,11 +22,13 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
     checks::note("reason", ask.reason.as_deref())?;
     checks::note("note", ask.note.as_deref())?;
     checks::metadata(&ask.metadata)?;
+    check_paid(ask)?;
     let wanted = parts::read(&draft.book, ask, &lines)?;
     check_there(&draft.book, ask)?;
     let resolved = parts::resolve(&draft.book, &wanted, ask.kind)?;
     let split = allocate(&draft.book, resolved.amount, ask.payment, resolved.field)?;
-    let shares = with_execution(draft, &split, ask.to, ask.execution, context)?;
+    let asked = ask.execution.or(ask.paid.as_ref().map(|_| Execution::Manual));
+    let shares = with_execution(draft, &split, ask.to, asked, context)?;
     let state = opening_state(draft, &shares, resolved.amount, ask, context)?;
     let id = RefundId(context.numbers.take());
     let refund = Refund {
@@ -70,7 +72,36 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
         shares: held,
         parts: taken,
     });
+    if let Some(paid) = &ask.paid {
+        record_paid(draft, paid, context);
+    }
     Ok(())
+}
+
+/// Only what a person carries out can have been paid already, and then it is no proposal.
+fn check_paid(ask: &Ask) -> Result<(), Refusal> {
+    let Some(paid) = &ask.paid else { return Ok(()) };
+    if let Some(reference) = &paid.reference {
+        checks::text(|| "paid/provider_reference".to_owned(), reference, checks::SHORT)?;
+    }
+    if ask.execution.is_some_and(|execution| execution != Execution::Manual) {
+        let rule = "What was paid already is carried out as manual";
+        return Err(Refusal::Contradiction { field: "execution".to_owned(), rule });
+    }
+    if ask.confirm == Some(false) {
+        let rule = "What was paid already is no proposal";
+        return Err(Refusal::Contradiction { field: "confirm".to_owned(), rule });
+    }
+    Ok(())
+}
+
+fn record_paid(draft: &mut Draft, paid: &Paid, context: &Context<'_>) {
+    let mut steps = Steps::default();
+    for index in 0..draft.refund().transactions.len() {
+        draft.refund().transactions[index].provider_reference.clone_from(&paid.reference);
+        draft.step(index, TransactionState::Succeeded, None, &mut steps, context);
+    }
+    draft.conclude(steps, context);
 }
 
 /// Everything that is named is there; answers with the lines that the items name.
@@ -162,7 +193,7 @@ fn opening_state(
     context: &Context<'_>,
 ) -> Result<State, Refusal> {
     let approval = context.policy.needs_approval(amount, draft.book.order.currency);
-    match ask.confirm {
+    match ask.confirm.or(ask.paid.as_ref().map(|_| true)) {
         Some(true) if approval && !ask.may_approve => return Err(Refusal::ApprovalRequired),
         Some(false) => return Ok(State::Unconfirmed),
         None if approval => return Ok(State::Unconfirmed),

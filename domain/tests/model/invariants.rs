@@ -212,6 +212,7 @@ pub fn give_back_by_units(random: &mut Random, scale: Scale) -> (i128, i128) {
             return_id: None,
             to: Destination::OriginalPayment,
             execution: Some(Execution::Manual),
+            paid: None,
             confirm: Some(true),
             may_approve: true,
             reason: None,

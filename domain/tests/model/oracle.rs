@@ -229,10 +229,17 @@ pub fn amount_of(shop: &Shop, ask: &Ask) -> Option<i128> {
         shop.replay.payments.get(&named.0).filter(|row| row.captured > 0)?;
     }
     let shares = shares(left(shop), ask.payment.map(|id| id.0), amount);
-    if shares.is_empty() || !executable(shop, ask.to, ask.execution, &shares) {
+    let paid = ask.paid.is_some();
+    let by_hand = ask.execution.is_none_or(|asked| asked == Execution::Manual);
+    if paid && (!by_hand || ask.confirm == Some(false)) {
         return None;
     }
-    let refused = ask.confirm == Some(true) && !ask.may_approve && needs_approval(shop, amount);
+    let execution = if paid { Some(Execution::Manual) } else { ask.execution };
+    if shares.is_empty() || !executable(shop, ask.to, execution, &shares) {
+        return None;
+    }
+    let at_once = ask.confirm == Some(true) || paid;
+    let refused = at_once && !ask.may_approve && needs_approval(shop, amount);
     (!refused).then_some(amount)
 }
 

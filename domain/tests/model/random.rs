@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use refundry_domain::command::{
-    Ask, ItemAsk, ItemShare, LineRef, NewLine, NewOrder, NewPayment, Stated, What,
+    Ask, ItemAsk, ItemShare, LineRef, NewLine, NewOrder, NewPayment, Paid, Stated, What,
 };
 use refundry_domain::ids::{ReturnId, TransactionId};
 use refundry_domain::money::{Currency, Exact, Minor, Percent};
@@ -228,6 +228,7 @@ pub fn ask(random: &mut Random, known: &Known) -> Ask {
             Destination::OriginalPayment
         },
         execution: random.maybe(6, |random| random.pick(&Execution::ALL)),
+        paid: random.maybe(6, |_| Paid { reference: Some("by hand".to_owned()) }),
         confirm: random.maybe(2, |random| random.one_in(2)),
         may_approve: random.one_in(2),
         reason: None,

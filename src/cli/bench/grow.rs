@@ -219,6 +219,7 @@ fn new_refund() -> Result<Ask, Failure> {
         return_id: None,
         to: Destination::OriginalPayment,
         execution: None,
+        paid: None,
         confirm: None,
         may_approve: true,
         reason: None,

@@ -335,6 +335,7 @@ fn new_refund(refund: &PlannedRefund, invoice: &str, row: u32) -> Ask {
         return_id: None,
         to: Destination::OriginalPayment,
         execution: None,
+        paid: None,
         confirm: Some(true),
         may_approve: true,
         reason: Some("requested_by_customer".to_owned()),

@@ -127,6 +127,7 @@ pub async fn refundable(right: Right<Reads>, call: Call) -> Result<Response, Pro
         return_id: None,
         to: to.unwrap_or(Destination::OriginalPayment),
         execution: None,
+        paid: None,
         confirm: None,
         may_approve: false,
         reason: None,

@@ -160,6 +160,7 @@ impl Payouts {
             return_id: None,
             to: Destination::OriginalPayment,
             execution: None,
+            paid: None,
             confirm: None,
             may_approve: true,
             reason: None,

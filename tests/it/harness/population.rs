@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use refundry::testing::store::{Intent, Movement, Settlement, Store, TransactionRow};
 use refundry_domain::book::Book;
 use refundry_domain::command::{
-    Command, DisputeChange, ItemAsk, ItemShare, LineRef, NewReturn, OrderChange, RefundChange,
-    ReturnChange, Target, What,
+    Command, DisputeChange, ItemAsk, ItemShare, LineRef, NewReturn, OrderChange, Paid,
+    RefundChange, ReturnChange, Target, What,
 };
 use refundry_domain::ids::{MerchantId, OrderId, OrderRef, ReturnId, Timestamp, TransactionId};
 use refundry_domain::merchant::Administration;
@@ -200,6 +200,9 @@ fn request(random: &mut Random, model: &Model) -> refundry_domain::command::Ask 
     }
     ask.execution = *random.pick(&[None, None, Some(Execution::Notify), Some(Execution::Manual)]);
     ask.confirm = *random.pick(&[None, None, Some(false)]);
+    if random.one_in(6) {
+        ask.paid = Some(Paid { reference: Some("till 7".to_owned()) });
+    }
     if random.one_in(2) {
         let returns: Vec<i64> = model.returns.keys().copied().collect();
         ask.return_id = (!returns.is_empty()).then(|| ReturnId(*random.pick(&returns)));

@@ -126,6 +126,7 @@ pub fn ask(what: What) -> Ask {
         return_id: None,
         to: Destination::OriginalPayment,
         execution: None,
+        paid: None,
         confirm: None,
         may_approve: true,
         reason: None,

@@ -323,3 +323,25 @@ async fn a_dry_run_says_what_would_be_and_writes_nothing() {
     let list = site.get("/v1/refunds").send().await.json();
     assert_eq!(list["data"], json!([]));
 }
+
+#[tokio::test]
+async fn a_refund_that_was_paid_by_hand_is_recorded_in_one_request() {
+    let site = Site::start().await;
+    let order = site.order("10.00").await;
+    let body = json!({"order": order, "amount": "4.00",
+                      "paid": {"provider_reference": "till 7, receipt 112"}});
+    let refund = ask(&site, body.clone()).await.expect(201).json();
+    assert_eq!((&refund["state"], &refund["execution"]), (&json!("succeeded"), &json!("manual")));
+    assert_eq!(refund["refunded_amount"], "4.00");
+    assert_eq!(refund["transactions"][0]["state"], "succeeded");
+    assert_eq!(refund["transactions"][0]["provider_reference"], "till 7, receipt 112");
+    let shown = site.get(&format!("/v1/refunds/{}", refund["id"].as_str().unwrap())).send().await;
+    assert_eq!(shown.expect(200).json(), refund);
+    let mut proposal = body.clone();
+    proposal["confirm"] = json!(false);
+    ask(&site, proposal).await.expect_problem(422, "fields_contradict").at("/confirm");
+    let mut long = body;
+    long["paid"]["provider_reference"] = json!("x".repeat(256));
+    let problem = ask(&site, long).await;
+    problem.expect_problem(422, "text_too_long").at("/paid/provider_reference");
+}

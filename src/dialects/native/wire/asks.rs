@@ -3,7 +3,7 @@
 
 use refundry_domain::command::{
     Ask, DisputeChange, ItemAsk, ItemShare, LineRef, NewLine, NewOrder, NewPayment, NewReturn,
-    OrderChange, RefundChange, ReturnChange, Stated, What,
+    OrderChange, Paid, RefundChange, ReturnChange, Stated, What,
 };
 use refundry_domain::order::{Customer, LineKind, PaymentKind};
 use refundry_domain::refund::Destination;
@@ -205,12 +205,24 @@ pub struct RefundAsk {
     to: Option<DestinationWord>,
     /// How to carry it out; the payment's provider decides when not given.
     execution: Option<ExecutionWord>,
+    /// It was paid by hand already: recorded as manual and succeeded.
+    paid: Option<PaidInput>,
     /// Whether to carry it out at once; yes when not given, unless the policy asks for approval.
     confirm: Option<bool>,
     #[schema(example = "requested_by_customer")]
     reason: Option<String>,
     note: Option<String>,
     metadata: Option<Notes>,
+}
+
+/// What is known of a refund that somebody paid by hand.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Paid)]
+struct PaidInput {
+    /// What whoever paid calls the movement, such as a bank's or a till's number.
+    #[schema(example = "bank-2026-11-22-17")]
+    provider_reference: Option<String>,
 }
 
 /// One line of a refund: by `line` or `sku`, and at most one of `quantity`, `amount` and
@@ -241,6 +253,7 @@ impl RefundAsk {
             return_id: self.return_id.map(|id| id.0),
             to: self.to.map_or(Destination::OriginalPayment, |to| to.0),
             execution: self.execution.map(|execution| execution.0),
+            paid: self.paid.map(|paid| Paid { reference: paid.provider_reference }),
             confirm: self.confirm,
             may_approve,
             reason: self.reason,
