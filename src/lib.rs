@@ -11,6 +11,7 @@ mod dialects;
 mod gateways;
 mod http;
 mod ledger;
+mod outbound;
 mod store;
 mod telemetry;
 mod workers;
@@ -48,6 +49,9 @@ pub mod testing {
     }
     pub mod ledger {
         pub use crate::ledger::*;
+    }
+    pub mod outbound {
+        pub use crate::outbound::*;
     }
     pub mod store {
         pub use crate::store::*;

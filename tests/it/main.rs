@@ -13,6 +13,7 @@ mod gateways;
 mod harness;
 mod import;
 mod native;
+mod outbound;
 mod routes;
 mod store;
 mod tidy;
