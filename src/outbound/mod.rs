@@ -2,6 +2,7 @@
 //! time and size, follows no redirect, and tells "certainly not sent" from "not known", since that
 //! decides whether there is any doubt about money.
 
+pub mod addresses;
 mod dial;
 
 use std::pin::Pin;
@@ -10,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy;
@@ -33,6 +34,8 @@ pub struct Limits {
     pub connect: Duration,
     /// How many bytes of an answer's body are read at most.
     pub answer: usize,
+    /// Whether the rest of a longer answer is left unread; else there is no usable answer.
+    pub cut: bool,
     /// How long a connection is kept when it is not used.
     pub idle: Duration,
     /// How many of them are kept a host.
@@ -44,6 +47,7 @@ impl Default for Limits {
         Limits {
             connect: Duration::from_secs(10),
             answer: 1024 * 1024,
+            cut: false,
             idle: Duration::from_secs(30),
             idle_most: 32,
         }
@@ -124,6 +128,7 @@ pub enum Failure {
 pub struct Client {
     inner: legacy::Client<Dial, Watched>,
     answer: usize,
+    cut: bool,
 }
 
 impl Client {
@@ -145,7 +150,7 @@ impl Client {
             .pool_max_idle_per_host(limits.idle_most)
             .http1_max_buf_size(HEAD_MOST)
             .build(Dial::new(limits.connect, resolver, roots));
-        Client { inner, answer: limits.answer }
+        Client { inner, answer: limits.answer, cut: limits.cut }
     }
 
     /// Makes the call and reads the whole answer. A redirect is an answer like any other.
@@ -181,6 +186,12 @@ impl Client {
             Err(error) => return Err(doubt(touched, error.is_connect(), said(&error))),
         };
         let (parts, body) = response.into_parts();
+        if self.cut {
+            let body = beginning(body, self.answer)
+                .await
+                .map_err(|error| Failure::Unknown(said(&error)))?;
+            return Ok(Reply { status: parts.status, headers: parts.headers, body });
+        }
         match Limited::new(body, self.answer).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();
@@ -192,6 +203,19 @@ impl Client {
             Err(error) => Err(Failure::Unknown(said(error.as_ref()))),
         }
     }
+}
+
+/// The first bytes of a body.
+async fn beginning(mut body: Incoming, most: usize) -> Result<Bytes, hyper::Error> {
+    let mut bytes = BytesMut::new();
+    while bytes.len() < most
+        && let Some(frame) = body.frame().await
+    {
+        if let Some(data) = frame?.data_ref() {
+            bytes.extend_from_slice(&data[..data.len().min(most - bytes.len())]);
+        }
+    }
+    Ok(bytes.freeze())
 }
 
 fn doubt(touched: &AtomicBool, unconnected: bool, why: String) -> Failure {

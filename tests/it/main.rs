@@ -17,4 +17,5 @@ mod outbound;
 mod routes;
 mod store;
 mod tidy;
+mod webhooks;
 mod workers;

@@ -7,22 +7,24 @@ use std::path::{Path, PathBuf};
 /// same table with its reasons; a new row or cell is a decision of its own.
 const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
-    ("config", &[]),
+    ("config", &["outbound"]),
     ("telemetry", &["config"]),
     ("outbound", &[]),
     ("store", &["clock"]),
     ("gateways", &["clock", "outbound"]),
     ("access", &["store", "clock"]),
     ("ledger", &["store", "access", "clock"]),
-    ("dialects", &["ledger", "access", "store", "clock", "http"]),
-    ("workers", &["ledger", "access", "store", "gateways", "clock"]),
-    ("http", &["dialects", "ledger", "access", "store", "telemetry", "clock"]),
+    ("delivery", &["store", "access", "outbound", "clock"]),
+    ("dialects", &["ledger", "delivery", "access", "store", "clock", "http"]),
+    ("workers", &["ledger", "delivery", "access", "store", "gateways", "clock"]),
+    ("http", &["dialects", "delivery", "ledger", "access", "store", "telemetry", "clock"]),
     (
         "app",
         &[
             "access",
             "clock",
             "config",
+            "delivery",
             "dialects",
             "gateways",
             "http",
