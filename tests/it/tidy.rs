@@ -55,6 +55,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Files that only data or generated text make long would stand here; there are none.
 const LONGEST_FILE: usize = 500;
 const LONGEST_DIALECT: usize = 4_000;
+/// `/v1` has every resource that there is.
+const LONGEST_NATIVE: usize = 6_000;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -166,7 +168,8 @@ fn a_dialect_stays_thin() {
         let files = rust_files(&folder);
         let lines: usize =
             files.iter().map(|path| fs::read_to_string(path).unwrap().lines().count()).sum();
-        assert!(lines <= LONGEST_DIALECT, "{}: {lines} lines", shown(&folder));
+        let most = if folder.ends_with("native") { LONGEST_NATIVE } else { LONGEST_DIALECT };
+        assert!(lines <= most, "{}: {lines} lines", shown(&folder));
     }
 }
 

@@ -101,10 +101,13 @@ pub async fn redeliver_range(right: Right<Administers>, call: Call) -> Result<Re
     }
     let endpoint = find(&right, id).await?;
     let format = right.counter().formats.named(&endpoint.format).ok_or_else(unknown)?;
-    let mut after = before_the_first(&right, read.body.from.0).await?;
+    // What this request itself makes is not its own.
+    let newest = newest(&right).await?;
+    let mut after = before_the_first(&right, read.body.from.0, newest).await?;
     let (mut count, mut seen) = (0, 0);
     loop {
-        let events = feed(&right, after, AT_ONCE).await?;
+        let mut events = feed(&right, after, AT_ONCE).await?;
+        events.retain(|event| event.id <= newest);
         let done = if read.body.delivered_too {
             HashSet::new()
         } else {
@@ -157,16 +160,21 @@ async fn feed(
     Ok(right.events(EventFilter::default(), page).await?.rows)
 }
 
+async fn newest(right: &Right<Administers>) -> Result<EventId, StoreError> {
+    let page = Page { after: None, before: None, limit: 1, oldest_first: false };
+    let newest = right.events(EventFilter::default(), page).await?;
+    Ok(newest.rows.first().map_or(EventId(0), |event| event.id))
+}
+
 /// The place in the feed after which what happened from a time on comes. Numbers grow with time,
 /// so it is found by halving.
 async fn before_the_first(
     right: &Right<Administers>,
     from: Timestamp,
+    newest: EventId,
 ) -> Result<EventId, StoreError> {
-    let page = Page { after: None, before: None, limit: 1, oldest_first: false };
-    let newest = right.events(EventFilter::default(), page).await?;
     // Everything up to `low` is too early; what follows `high` is not.
-    let (mut low, mut high) = (0, newest.rows.first().map_or(0, |event| event.id.0));
+    let (mut low, mut high) = (0, newest.0);
     while low < high {
         let middle = low + (high - low) / 2;
         match feed(right, EventId(middle), 1).await?.first() {

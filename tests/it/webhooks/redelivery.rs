@@ -36,6 +36,21 @@ async fn a_delivery_is_made_again_under_the_same_id() {
     post.stop().await;
 }
 
+/// An endpoint that is told everything is not told without end of its own redeliveries.
+#[tokio::test]
+async fn a_redelivery_is_not_part_of_itself() {
+    let site = Site::start().await;
+    let from = time(&site);
+    let receiver = Receiver::good().await;
+    let endpoint = subscribe(&site, &receiver, &[]).await;
+    site.order("1.00").await;
+    let before = site.events().await;
+    let path = format!("/v1/webhook_endpoints/{}/redeliver", id(&endpoint));
+    let answer = site.post(&path, json!({"from": from})).send().await.expect(200).json();
+    assert_eq!(answer["count"], before, "every event there was");
+    assert_eq!(site.events().await, before + 1);
+}
+
 /// After a day on which the receiver lost everything, all of that day, and nothing else.
 #[tokio::test]
 async fn a_time_is_told_again() {
