@@ -142,7 +142,6 @@ pub const TYPES: &[&str] = &[
     "refund.requested",
     "refund.updated",
     "refund.progressed",
-    "refund.unconfirmed",
     "refund.requires_information",
     "refund.pending",
     "refund.processing",

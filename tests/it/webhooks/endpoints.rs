@@ -90,6 +90,31 @@ async fn what_cannot_be_told_is_refused_when_it_is_made() {
     more.expect_problem(409, "too_many_webhook_endpoints");
 }
 
+/// What can be subscribed to is what the reference lists.
+#[test]
+fn every_type_of_event_is_documented_and_can_be_subscribed_to() {
+    use refundry_domain::event::TYPES;
+    let page = include_str!("../../../docs/reference/events.md");
+    let mut documented = Vec::new();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    for names in rows {
+        let mut family = String::new();
+        for name in names.split('`').filter(|name| name.contains('.')) {
+            if let Some((first, _)) = name.split_once('.').filter(|(first, _)| !first.is_empty()) {
+                family = first.to_owned();
+            }
+            let (_, last) = name.split_once('.').unwrap();
+            documented.push(format!("{family}.{last}"));
+        }
+    }
+    let missing: Vec<_> =
+        TYPES.iter().filter(|name| !documented.contains(&(**name).to_owned())).collect();
+    assert!(missing.is_empty(), "docs/reference/events.md lacks {missing:?}");
+    let unknown: Vec<_> =
+        documented.iter().filter(|name| !TYPES.contains(&name.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?} cannot be subscribed to");
+}
+
 /// The books stay provable: every change of an endpoint is in the merchant's chain.
 #[tokio::test]
 async fn the_books_verify_with_endpoints_in_them() {

@@ -179,9 +179,7 @@ async fn an_endpoint_that_fails_for_five_days_is_turned_off() {
     for hours in [0, 119] {
         site.clock.advance_ms(hours * HOUR_MS);
         let order = site.order("1.00").await;
-        let tried = move |row: &Value| {
-            row["order"] == Value::from(order.as_str()) && !row["tries"][0].is_null()
-        };
+        let tried = move |row: &Value| row["order"] == order.as_str() && !row["tries"][0].is_null();
         until_delivery(&site, &query, tried).await;
     }
     let shown = site.get(&format!("/v1/webhook_endpoints/{}", id(&endpoint))).send().await;

@@ -74,7 +74,7 @@ async fn an_order_waits_for_its_own_and_for_no_other() {
     let (first, second) = (site.order("20.00").await, site.order("20.00").await);
     let stubborn = first.clone();
     let receiver = Receiver::start(move |_, told| {
-        let bad = told.json()["order"] == Value::from(stubborn.as_str());
+        let bad = told.json()["order"] == stubborn.as_str();
         Reaction::Status(if bad { 500 } else { 200 })
     })
     .await;
@@ -93,7 +93,7 @@ async fn an_order_waits_for_its_own_and_for_no_other() {
     })
     .await;
     let of_first = |told: &[crate::harness::receiver::Told]| -> Vec<String> {
-        let of = told.iter().filter(|one| one.json()["order"] == Value::from(first.as_str()));
+        let of = told.iter().filter(|one| one.json()["order"] == first.as_str());
         of.map(|one| one.json()["subject"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(of_first(&receiver.told()), [refunds[0].clone()], "later ones wait");
