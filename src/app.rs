@@ -15,11 +15,14 @@ use tokio::sync::mpsc;
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{Caller, secret};
 use crate::clock::Clock;
-use crate::config::{Config, Payouts};
+use crate::config::{Config, Payouts, Webhooks};
+use crate::delivery::{self, Addresses, Counter, Deliver, Formats, Ground};
+use crate::dialects::native::format::Native;
 use crate::gateways::sandbox::{RecordError, Sandbox};
 use crate::gateways::{Gateway, Gateways};
 use crate::http::{self, Site, server};
 use crate::ledger::{Fault, Ledger};
+use crate::outbound::SystemResolver;
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Standing, Store, StoreError};
 use crate::workers::{Expire, Pace, Pay, Rules, Seal, Tally, Workers};
@@ -80,11 +83,18 @@ impl App {
             Some(text) => Sealer::from_text(text.reveal())?,
             None => Sealer::from_directory(&config.data)?,
         });
-        let site = http::site(ledger.clone(), store.clone(), clock, sealer);
+        let counter = counter(&config);
+        let site = http::site(
+            ledger.clone(),
+            store.clone(),
+            clock.clone(),
+            sealer.clone(),
+            counter.clone(),
+        );
         let tally = Arc::new(Tally::default());
         let rules = rules(&config.payouts);
         let pay = Pay::new(ledger.clone(), gateways.clone(), rules, seed, tally.clone());
-        let workers = Workers::start(
+        let mut workers = Workers::start(
             Arc::new(pay),
             Expire::new(ledger.clone(), tally),
             Seal::new(ledger.clone(), config.answers.keep_days),
@@ -92,6 +102,9 @@ impl App {
             notices,
             pace(&config),
         );
+        let ground = Ground { store: store.clone(), clock, sealer, commits: ledger.commits() };
+        let (rules, resolver) = (deliveries(&config.webhooks), Arc::new(SystemResolver));
+        workers.deliver(Deliver::new(ground, &counter, rules, resolver, worker(seed)));
         if let Standing::Behind(why) = store.standing() {
             tracing::error!(why, "the books are behind their anchor");
         }
@@ -142,6 +155,35 @@ fn rules(payouts: &Payouts) -> Rules {
         lease_ms: i64::from(payouts.lease_ms),
         concurrency: payouts.concurrency,
     }
+}
+
+/// Which webhooks there may be.
+fn counter(config: &Config) -> Counter {
+    let networks = config.webhooks.networks().filter_map(|(_, network)| network);
+    Counter {
+        formats: Formats::of(vec![Arc::new(Native)]),
+        addresses: Addresses {
+            allow_http: config.webhooks.allow_http,
+            allowed: networks.collect(),
+        },
+    }
+}
+
+fn deliveries(webhooks: &Webhooks) -> delivery::Rules {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    delivery::Rules {
+        timeout: ms(webhooks.timeout_ms),
+        concurrency: webhooks.concurrency,
+        look: ms(webhooks.look_ms),
+        lease_ms: i64::from(webhooks.lease_ms),
+        keep_ms: i64::from(webhooks.keep_days) * DAY_MS,
+        drain: ms(webhooks.drain_ms),
+    }
+}
+
+/// This process, as leases name it.
+fn worker(seed: u64) -> i64 {
+    i64::try_from(seed >> 1).unwrap_or(i64::MAX)
 }
 
 fn pace(config: &Config) -> Pace {

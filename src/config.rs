@@ -9,6 +9,8 @@ use std::{fs, io};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::outbound::addresses::Network;
+
 /// Every setting and its default.
 pub const DEFAULTS: &str = include_str!("../refundry.toml");
 
@@ -30,6 +32,7 @@ pub struct Config {
     pub expiry: Expiry,
     pub seal: Seal,
     pub answers: Answers,
+    pub webhooks: Webhooks,
     pub sandbox: Sandbox,
     /// The first admin key's secret, from the environment only: a file would keep it.
     #[serde(skip)]
@@ -83,8 +86,29 @@ pub struct Answers {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    pub timeout_ms: u32,
+    pub concurrency: usize,
+    pub look_ms: u32,
+    pub lease_ms: u32,
+    pub drain_ms: u32,
+    pub keep_days: u32,
+    pub allow_http: bool,
+    pub allow_addresses: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sandbox {
     pub enabled: bool,
+}
+
+impl Webhooks {
+    /// Each of the allowed networks, as written and as read.
+    pub fn networks(&self) -> impl Iterator<Item = (&str, Option<Network>)> {
+        let texts = self.allow_addresses.split(',').map(str::trim).filter(|text| !text.is_empty());
+        texts.map(|text| (text, Network::parse(text)))
+    }
 }
 
 /// A text that is never shown.
@@ -210,10 +234,32 @@ impl Config {
             ("payouts.look_ms", payouts.look_ms),
             ("expiry.look_ms", self.expiry.look_ms),
             ("seal.every_ms", self.seal.every_ms),
+            ("webhooks.look_ms", self.webhooks.look_ms),
         ] {
             if value < 10 {
                 return rule(name, value, "it must be at least 10");
             }
+        }
+        self.check_webhooks()
+    }
+
+    fn check_webhooks(&self) -> Result<(), Problem> {
+        let webhooks = &self.webhooks;
+        let rule = |name, value: String, rule| Err(Problem::Rule { name, value, rule });
+        if webhooks.timeout_ms == 0 {
+            let text = "an endpoint needs some time to answer";
+            return rule("webhooks.timeout_ms", "0".to_owned(), text);
+        }
+        if webhooks.concurrency == 0 {
+            return rule("webhooks.concurrency", "0".to_owned(), "it must be at least 1");
+        }
+        if u64::from(webhooks.lease_ms) < 2 * u64::from(webhooks.timeout_ms) {
+            let text = "it must be at least twice webhooks.timeout_ms";
+            return rule("webhooks.lease_ms", webhooks.lease_ms.to_string(), text);
+        }
+        if webhooks.networks().any(|(_, network)| network.is_none()) {
+            let text = "expected addresses or networks such as 10.0.0.0/8, with commas between";
+            return rule("webhooks.allow_addresses", webhooks.allow_addresses.clone(), text);
         }
         Ok(())
     }

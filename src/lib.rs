@@ -7,10 +7,12 @@ mod app;
 mod cli;
 mod clock;
 mod config;
+mod delivery;
 mod dialects;
 mod gateways;
 mod http;
 mod ledger;
+mod outbound;
 mod store;
 mod telemetry;
 mod workers;
@@ -30,6 +32,9 @@ pub mod testing {
     pub mod config {
         pub use crate::config::*;
     }
+    pub mod delivery {
+        pub use crate::delivery::*;
+    }
     pub mod dialects {
         pub use crate::dialects::*;
     }
@@ -48,6 +53,9 @@ pub mod testing {
     }
     pub mod ledger {
         pub use crate::ledger::*;
+    }
+    pub mod outbound {
+        pub use crate::outbound::*;
     }
     pub mod store {
         pub use crate::store::*;

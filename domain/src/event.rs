@@ -130,6 +130,42 @@ pub struct RefundMoved {
     pub failure: Option<Failure>,
 }
 
+/// Every type of event that there is, those of the merchant itself included; what can be
+/// subscribed to.
+pub const TYPES: &[&str] = &[
+    "order.registered",
+    "order.updated",
+    "order.dispute_changed",
+    "payment.recorded",
+    "return.opened",
+    "return.updated",
+    "refund.requested",
+    "refund.updated",
+    "refund.progressed",
+    "refund.requires_information",
+    "refund.pending",
+    "refund.processing",
+    "refund.needs_attention",
+    "refund.succeeded",
+    "refund.failed",
+    "refund.canceled",
+    "refund.reversed",
+    "refund.contradicted",
+    "merchant.created",
+    "merchant.updated",
+    "key.created",
+    "key.set",
+    "key.revoked",
+    "webhook_endpoint.created",
+    "webhook_endpoint.updated",
+    "webhook_endpoint.secret_rotated",
+    "webhook_endpoint.disabled",
+    "webhook_endpoint.deleted",
+    "webhook_endpoint.pinged",
+    "webhook_endpoint.redelivery_requested",
+    "books.accepted",
+];
+
 impl Fact {
     /// The type of the event, as it is shown and subscribed to.
     pub fn name(&self) -> &'static str {

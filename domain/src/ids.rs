@@ -27,6 +27,8 @@ numbered! {
     ReturnId,
     KeyId,
     EventId,
+    /// Of a webhook.
+    EndpointId,
 }
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.

@@ -20,3 +20,4 @@ pub mod refusal;
 pub mod returns;
 pub mod split;
 pub mod text;
+pub mod webhook;

@@ -1,7 +1,8 @@
 //! A merchant, its settings and the keys to its books.
 
-use crate::ids::{KeyId, MerchantId, Timestamp};
+use crate::ids::{EndpointId, KeyId, MerchantId, Timestamp};
 use crate::policy::Approval;
+use crate::webhook::{EndpointChange, NewEndpoint};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Merchant {
@@ -68,7 +69,7 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// A change to a merchant or its keys. Recorded as an event of the merchant, by whoever made it.
+/// A change to a merchant, its keys or its webhook endpoints. Recorded as an event of the merchant, by whoever made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Administration {
     CreateMerchant {
@@ -91,6 +92,11 @@ pub enum Administration {
     RevokeKey {
         key: KeyId,
     },
+    CreateEndpoint(NewEndpoint),
+    ChangeEndpoint {
+        endpoint: EndpointId,
+        change: EndpointChange,
+    },
 }
 
 impl Administration {
@@ -102,6 +108,8 @@ impl Administration {
             Administration::CreateKey { .. } => "key.created",
             Administration::SetAdminKey { .. } => "key.set",
             Administration::RevokeKey { .. } => "key.revoked",
+            Administration::CreateEndpoint(_) => "webhook_endpoint.created",
+            Administration::ChangeEndpoint { change, .. } => change.name(),
         }
     }
 }

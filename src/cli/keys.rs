@@ -112,7 +112,12 @@ async fn administer(
     let by: Arc<str> = "cli".into();
     match store.administer(merchant, by, SystemClock.now(), change).await {
         Ok(Administered::Key(key)) => Ok(key),
-        Ok(Administered::Unknown | Administered::Merchant(_)) => Err(Failure::new(
+        Ok(
+            Administered::Unknown
+            | Administered::Stale
+            | Administered::Merchant(_)
+            | Administered::Endpoint(_),
+        ) => Err(Failure::new(
             "there is no such key of this merchant; `refundry keys list` shows all",
         )),
         Err(error) => Err(failed(&error)),

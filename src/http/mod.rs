@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::access::gate::Gate;
 use crate::access::seal::Sealer;
 use crate::clock::Clock;
+use crate::delivery::Counter;
 use crate::dialects;
 use crate::dialects::shared::problem::Problem;
 use crate::dialects::shared::right::Desk;
@@ -36,6 +37,7 @@ pub fn site(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
+    counter: Counter,
 ) -> Site {
     let (stop, stopping) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
@@ -44,7 +46,7 @@ pub fn site(
     let gate = Arc::new(Gate::new(store, clock));
     let health = health::router(ledger.clone(), metrics.clone());
     let router = dialects::router()
-        .with_state(Desk::new(ledger, gate, sealer, stopping))
+        .with_state(Desk::new(ledger, gate, sealer, counter, stopping))
         .merge(health)
         .merge(docs::router())
         .fallback(async || Problem::not_found())

@@ -135,10 +135,12 @@ impl Check<'_> {
         self.strays(merchant, before).await
     }
 
-    /// The events of the merchant itself and of its keys.
+    /// The events of the merchant itself, of its keys and of its webhook endpoints.
     async fn own_chain(&mut self, merchant: MerchantId) -> Result<(), StoreError> {
         let mut subjects = vec![merchant.0];
         subjects.extend(self.store.keys(merchant).await?.iter().map(|key| key.id.0));
+        let endpoints = self.store.endpoints(merchant).await?;
+        subjects.extend(endpoints.iter().map(|endpoint| endpoint.id.0));
         let mut events = Vec::new();
         for subject in subjects {
             let filter = EventFilter { subject: Some(subject), ..EventFilter::default() };

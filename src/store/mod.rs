@@ -5,6 +5,7 @@ pub mod anchor;
 mod encode;
 pub mod facts;
 pub mod sqlite;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::{
-    EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    EndpointId, EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp,
+    TransactionId,
 };
 use refundry_domain::merchant::{Administration, Key, Merchant};
 use refundry_domain::money::Currency;
@@ -24,6 +26,9 @@ use refundry_domain::refund::{
 };
 use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::{Return, ReturnKind, ReturnState};
+use refundry_domain::webhook::{Delivery, Endpoint};
+
+use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 
 /// One command on its way into the books.
 #[derive(Clone)]
@@ -236,8 +241,11 @@ pub enum Standing {
 pub enum Administered {
     Merchant(Merchant),
     Key(Key),
-    /// There is no such merchant or key.
+    Endpoint(Endpoint),
+    /// There is no such merchant, key or endpoint.
     Unknown,
+    /// Somebody else changed it meanwhile; nothing was written.
+    Stale,
 }
 
 /// A durable home of books.
@@ -320,7 +328,7 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(MerchantId, Work)>, StoreError>;
 
-    /// Creates or changes a merchant or a key, with its event. `CreateMerchant` ignores `merchant`.
+    /// Creates or changes a merchant, a key or a webhook endpoint, with its event. `CreateMerchant` ignores `merchant`.
     async fn administer(
         &self,
         merchant: MerchantId,
@@ -337,6 +345,35 @@ pub trait Store: Send + Sync {
     /// The key whose secret has this SHA-256, whoever's it is: it says which merchant asks.
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<Key>, StoreError>;
     async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError>;
+
+    /// Every webhook endpoint of the merchant, the deleted ones too, oldest first.
+    async fn endpoints(&self, merchant: MerchantId) -> Result<Vec<Endpoint>, StoreError>;
+    /// The enabled endpoints that are the worker's until `until`, of all merchants: those that it
+    /// has already, and those that no living lease covers.
+    async fn claim_endpoints(
+        &self,
+        worker: i64,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Endpoint>, StoreError>;
+    /// Writes what became of tries and how far their endpoints are, all of it in one commit.
+    /// Cursors never move back. Answers the endpoints that are not the worker's any more; nothing
+    /// of theirs is written.
+    async fn record_deliveries(
+        &self,
+        worker: i64,
+        progress: Arc<Vec<Progress>>,
+    ) -> Result<Vec<EndpointId>, StoreError>;
+    /// Of endpoints that are not deleted.
+    async fn deliveries(
+        &self,
+        merchant: MerchantId,
+        filter: DeliveryFilter,
+        page: DeliveryPage,
+    ) -> Result<Slice<Delivery>, StoreError>;
+    /// Forgets deliveries that ended before `before` and those of deleted endpoints, looking at
+    /// the oldest `limit` of each endpoint. Of all merchants.
+    async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// The installation's own name, random, made with the database.
     fn instance(&self) -> Arc<str>;

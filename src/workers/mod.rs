@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use crate::delivery::Deliver;
 use crate::gateways::Notice;
 use crate::ledger::Hint;
 
@@ -79,6 +80,19 @@ impl Workers {
             async move { seal.tick().await }
         }));
         Workers { stop, tasks, drain: pace.drain }
+    }
+
+    /// Has webhooks delivered too, until the stop.
+    pub fn deliver(&mut self, deliver: Deliver) {
+        let stopped = self.stop.subscribe();
+        self.drain = self.drain.max(deliver.drain());
+        self.tasks.spawn(async move {
+            while let Err(panic) =
+                AssertUnwindSafe(deliver.run(stopped.clone())).catch_unwind().await
+            {
+                tracing::error!(panic = said(&*panic), "webhooks broke off and start again");
+            }
+        });
     }
 
     /// Takes no more work and waits for what is under way, but not for ever: what does not finish

@@ -11,3 +11,4 @@ mod faults;
 mod server;
 mod start;
 mod storm;
+mod webhooks;

@@ -139,6 +139,11 @@ impl Client {
         self.send("POST", path, key, body)
     }
 
+    /// For what takes no idempotency key.
+    pub fn post_unkeyed(&mut self, path: &str, body: &str) -> io::Result<Answer> {
+        self.send("POST", path, "", body)
+    }
+
     fn send(&mut self, method: &str, path: &str, key: &str, body: &str) -> io::Result<Answer> {
         let answer = self.exchange(method, path, key, body);
         if answer.is_err() {
@@ -160,10 +165,13 @@ impl Client {
             self.key
         );
         if method == "POST" {
+            let length = body.len();
             head.push_str(&format!(
-                "Content-Type: application/json\r\nContent-Length: {}\r\nIdempotency-Key: {key}\r\n",
-                body.len()
+                "Content-Type: application/json\r\nContent-Length: {length}\r\n"
             ));
+            if !key.is_empty() {
+                head.push_str(&format!("Idempotency-Key: {key}\r\n"));
+            }
         }
         stream.get_mut().write_all(format!("{head}\r\n{body}").as_bytes())?;
         read_answer(stream)

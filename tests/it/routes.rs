@@ -7,7 +7,7 @@ use refundry::testing::dialects::shared::replay::KeyRule;
 use refundry::testing::http::docs::ERRORS;
 use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::Scope;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::site::{Ask, Site};
 
@@ -20,6 +20,8 @@ fn path(route: &Route, number: &str) -> String {
         "transactions" => "txn",
         "keys" => "key",
         "merchants" => "mer",
+        "webhook_endpoints" => "whe",
+        "deliveries" => return route.path.replace("{id}", &format!("dlv_{number}_{number}")),
         other => other,
     };
     route.path.replace("{id}", &format!("{prefix}_{number}"))
@@ -71,6 +73,13 @@ async fn no_route_shows_or_touches_anothers_row() {
     let shown = site.get(&format!("/v1/orders/{order}")).send().await.json();
     let payment = shown["payments"][0]["id"].as_str().unwrap().to_owned();
     let key_id = site.get("/v1/keys").send().await.json()["data"][0]["id"].clone();
+    let endpoint = json!({"url": "http://127.0.0.1:1/"});
+    let endpoint = site.post("/v1/webhook_endpoints", endpoint).send().await.expect(201).id();
+    let again = json!({"from": "2020-01-01T00:00:00Z"});
+    let again = site.post(&format!("/v1/webhook_endpoints/{endpoint}/redeliver"), again);
+    again.send().await.expect(200);
+    let made = site.get("/v1/deliveries?limit=1").send().await.expect(200).json();
+    let delivery = made["data"][0]["id"].as_str().unwrap().to_owned();
     let other = site.merchant("Other").await;
     let key = site.make_key(other, &Scope::ALL, 1000).await;
     let events = site.events().await;
@@ -82,6 +91,8 @@ async fn no_route_shows_or_touches_anothers_row() {
             "transactions" => &payment,
             "keys" => key_id.as_str().unwrap(),
             "merchants" => "mer_1",
+            "webhook_endpoints" => &endpoint,
+            "deliveries" => &delivery,
             other => panic!("a row of {other} is needed here"),
         };
         let ask = ask(&site, route, &route.path.replace("{id}", id));
@@ -92,6 +103,7 @@ async fn no_route_shows_or_touches_anothers_row() {
             }
             "report_transaction" => r#"{"state":"succeeded"}"#,
             "update_merchant" => r#"{"name":"Taken"}"#,
+            "redeliver_events" => r#"{"from":"2020-01-01T00:00:00Z"}"#,
             _ => "{}",
         };
         let get = route.method == Method::Get;
@@ -99,7 +111,8 @@ async fn no_route_shows_or_touches_anothers_row() {
         let answer = ask.key(&key).send().await;
         assert_eq!(answer.status, 404, "{}: {:?}", route.operation, answer.body);
     }
-    for path in ["orders", "refunds", "returns", "transactions"] {
+    for path in ["orders", "refunds", "returns", "transactions", "webhook_endpoints", "deliveries"]
+    {
         let list = site.get(&format!("/v1/{path}")).key(&key).send().await.expect(200).json();
         assert_eq!(list["data"], serde_json::json!([]), "{path}");
     }

@@ -8,6 +8,7 @@ mod load;
 mod requests;
 mod server;
 mod table;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,7 +38,7 @@ const ORDERS: u64 = 20_000;
 /// Measure this program on this machine
 ///
 /// Refunds a second over HTTP beside a bare loop over the same rows and the disk's own fsyncs; what
-/// requests cost as the books grow; memory and start-up. Each row says how much CPU other programs
+/// requests cost as the books grow; webhooks a second; memory and start-up. Each row says how much CPU other programs
 /// took meanwhile: on a busy machine the figures say little. Needs a quiet machine and a few
 /// minutes; everything it writes is removed again.
 #[derive(clap::Args)]
@@ -55,6 +56,9 @@ pub struct Args {
     /// A first impression: one second a row, and no more than 10 thousand refunds
     #[arg(long, conflicts_with = "full")]
     quick: bool,
+    /// Measure webhooks alone
+    #[arg(long, conflicts_with = "full")]
+    webhooks: bool,
     /// How long each row is measured
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
@@ -102,10 +106,15 @@ async fn bench(args: Args) -> Ended {
         (false, false) => &[10_000, 1_000_000],
         (false, true) => &[10_000, 1_000_000, 10_000_000],
     };
-    let fsync = bench.disk()?;
-    let bare = bench.bare()?;
-    bench.http(&fsync, &bare).await?;
-    bench.growth(sizes).await?;
+    if !args.webhooks {
+        let fsync = bench.disk()?;
+        let bare = bench.bare()?;
+        bench.http(&fsync, &bare).await?;
+    }
+    bench.webhooks().await?;
+    if !args.webhooks {
+        bench.growth(sizes).await?;
+    }
     bench.progress.end();
     if args.json {
         let tables = bench.tables.iter().map(|table| (table.name.to_owned(), table.json()));

@@ -24,6 +24,11 @@ pub struct Server {
 
 impl Server {
     pub async fn start(data: &Path) -> Result<Server, Failure> {
+        Server::start_with(data, &[]).await
+    }
+
+    /// With these settings in its environment.
+    pub async fn start_with(data: &Path, variables: &[(&str, &str)]) -> Result<Server, Failure> {
         let wrong = |problem: std::io::Error| Failure::new(format!("the server: {problem}"));
         let address = free_address().map_err(wrong)?;
         let program = std::env::current_exe().map_err(wrong)?;
@@ -36,6 +41,7 @@ impl Server {
             .arg("--data")
             .arg(data)
             .env("REFUNDRY_LOG_LEVEL", "warn")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

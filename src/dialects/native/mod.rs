@@ -2,7 +2,9 @@
 
 mod bulk;
 mod call;
+mod deliveries;
 mod events;
+pub mod format;
 mod keys;
 mod merchants;
 pub mod openapi;
@@ -15,6 +17,7 @@ pub mod routes;
 mod settings;
 mod stream;
 mod transactions;
+mod webhooks;
 mod wire;
 
 use axum::Router;

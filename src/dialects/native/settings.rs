@@ -30,7 +30,10 @@ pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, P
             Administered::Merchant(merchant) => {
                 return Ok(shown(&SettingsView::of(&merchant.settings)));
             }
-            Administered::Key(_) | Administered::Unknown => {}
+            Administered::Key(_)
+            | Administered::Endpoint(_)
+            | Administered::Unknown
+            | Administered::Stale => {}
         }
     }
     Ok(shown(&SettingsView::of(&settings)))

@@ -39,6 +39,10 @@ pub enum Code {
     IdempotencyKeyInProgress,
     KeyNotFound,
     MerchantNotFound,
+    EndpointNotFound,
+    EndpointDisabled,
+    TooManyEndpoints,
+    DeliveryNotFound,
     Unavailable,
     WritesStopped,
     TimedOut,
@@ -46,7 +50,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Code; 29] = [
+    pub const ALL: [Code; 33] = [
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::UnsupportedMediaType,
@@ -72,6 +76,10 @@ impl Code {
         Code::IdempotencyKeyInProgress,
         Code::KeyNotFound,
         Code::MerchantNotFound,
+        Code::EndpointNotFound,
+        Code::EndpointDisabled,
+        Code::TooManyEndpoints,
+        Code::DeliveryNotFound,
         Code::Unavailable,
         Code::WritesStopped,
         Code::TimedOut,
@@ -116,6 +124,16 @@ impl Code {
             }
             Code::KeyNotFound => ("key_not_found", 404, "No such API key"),
             Code::MerchantNotFound => ("merchant_not_found", 404, "No such merchant"),
+            Code::EndpointNotFound => {
+                ("webhook_endpoint_not_found", 404, "No such webhook endpoint")
+            }
+            Code::EndpointDisabled => {
+                ("webhook_endpoint_disabled", 409, "The webhook endpoint is disabled")
+            }
+            Code::TooManyEndpoints => {
+                ("too_many_webhook_endpoints", 409, "Too many webhook endpoints")
+            }
+            Code::DeliveryNotFound => ("delivery_not_found", 404, "No such delivery"),
             Code::Unavailable => ("unavailable", 503, "Not available now"),
             Code::WritesStopped => ("writes_stopped", 503, "No writes are taken"),
             Code::TimedOut => ("timed_out", 503, "Took too long"),

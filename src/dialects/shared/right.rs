@@ -13,6 +13,7 @@ use refundry_domain::merchant::{Administration, Key, Merchant, Scope};
 use refundry_domain::order::Order;
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
+use refundry_domain::webhook::{Delivery, Endpoint, EndpointState};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::credential;
@@ -21,7 +22,9 @@ use crate::access::Caller;
 use crate::access::gate::{Admitted, Denied, Gate};
 use crate::access::limits::Standing;
 use crate::access::seal::Sealer;
+use crate::delivery::Counter;
 use crate::ledger::{Answered, Fault, Ledger};
+use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
 use crate::store::{
     Administered, Claim, Event, EventFilter, OrderFilter, Page, RefundFilter, ReturnFilter, Slice,
     Store, StoreError, TransactionFilter, TransactionRow,
@@ -39,6 +42,7 @@ struct Parts {
     ledger: Arc<Ledger>,
     gate: Arc<Gate>,
     sealer: Arc<Sealer>,
+    counter: Counter,
     stopping: watch::Receiver<bool>,
     streams: Arc<Semaphore>,
 }
@@ -52,10 +56,11 @@ impl Desk {
         ledger: Arc<Ledger>,
         gate: Arc<Gate>,
         sealer: Arc<Sealer>,
+        counter: Counter,
         stopping: watch::Receiver<bool>,
     ) -> Desk {
         let streams = Arc::new(Semaphore::new(STREAMS_MOST));
-        Desk(Arc::new(Parts { ledger, gate, sealer, stopping, streams }))
+        Desk(Arc::new(Parts { ledger, gate, sealer, counter, stopping, streams }))
     }
 
     /// Who asks, and what is left of the key's quota.
@@ -99,7 +104,7 @@ pub enum Reads {}
 pub enum Writes {}
 /// Confirm a refund: by who may write, and for what the policy wants approved, by who may approve.
 pub enum Confirms {}
-/// Keys, settings, merchants.
+/// Keys, settings, merchants, webhooks.
 pub enum Administers {}
 
 impl Scoped for Reads {
@@ -345,6 +350,38 @@ impl Right<Administers> {
 
     pub async fn key(&self, key: KeyId) -> Result<Option<Key>, StoreError> {
         self.store().key(self.merchant(), key).await
+    }
+
+    /// The merchant's webhook endpoints that are not deleted, oldest first.
+    pub async fn endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        let mut endpoints = self.store().endpoints(self.merchant()).await?;
+        endpoints.retain(|endpoint| endpoint.state != EndpointState::Deleted);
+        Ok(endpoints)
+    }
+
+    pub async fn deliveries(
+        &self,
+        filter: DeliveryFilter,
+        page: DeliveryPage,
+    ) -> Result<Slice<Delivery>, StoreError> {
+        self.store().deliveries(self.merchant(), filter, page).await
+    }
+
+    pub async fn events(
+        &self,
+        filter: EventFilter,
+        page: Page,
+    ) -> Result<Slice<Event>, StoreError> {
+        self.store().events(self.merchant(), filter, page).await
+    }
+
+    /// Which formats and addresses webhook endpoints may have.
+    pub fn counter(&self) -> &Counter {
+        &self.desk.0.counter
+    }
+
+    pub fn sealer(&self) -> &Sealer {
+        &self.desk.0.sealer
     }
 
     /// The caller's own merchant, or for the operator any.

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Fail;
 use super::commit::{Batch, insert_event};
+use super::hooks;
 use super::load;
 use super::rows;
 use super::writer::Writer;
@@ -76,6 +77,12 @@ pub fn administer(
                 event(&writer.conn, batch, merchant, by, name, ("key", id.0), "{}")?;
             }
             Ok(Administered::Key(key))
+        }
+        Administration::CreateEndpoint(new) => {
+            hooks::create(&writer.conn, batch, merchant, by, (name, new))
+        }
+        Administration::ChangeEndpoint { endpoint, change } => {
+            hooks::change(&writer.conn, batch, merchant, by, (name, endpoint, change))
         }
     }
 }

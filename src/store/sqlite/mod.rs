@@ -15,6 +15,7 @@ mod admin;
 mod checkpoint;
 mod commit;
 mod events;
+mod hooks;
 mod list;
 mod load;
 mod open;
@@ -38,12 +39,13 @@ use parking_lot::{Mutex, RwLock};
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::ids::{
-    EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
 use refundry_domain::merchant::{Administration, Key, Merchant};
 use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
+use refundry_domain::webhook::{Delivery, Endpoint};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
@@ -51,6 +53,7 @@ pub use self::open::{FILE, OpenError};
 use self::readers::Readers;
 use self::writer::{Health, Job, Settled, Writer};
 use super::encode::Unreadable;
+use super::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use super::{
     Administered, Event, EventFilter, Intent, OrderFilter, Page, RefundFilter, ReturnFilter, Seal,
     Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
@@ -381,6 +384,53 @@ impl Store for SqliteStore {
         self.read(move |conn| {
             let found = seal::hashes(conn, after.0, limit)?;
             Ok(found.into_iter().map(|(_, number, hash)| (EventId(number), hash)).collect())
+        })
+        .await
+    }
+
+    async fn endpoints(&self, merchant: MerchantId) -> Result<Vec<Endpoint>, StoreError> {
+        self.read(move |conn| hooks::endpoints(conn, merchant)).await
+    }
+
+    async fn claim_endpoints(
+        &self,
+        worker: i64,
+        _now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Endpoint>, StoreError> {
+        let enabled = self.read(hooks::enabled).await?;
+        if enabled.iter().any(|(_, held_by)| *held_by != Some(worker)) {
+            self.write(move |writer| {
+                writer.transaction(|writer, _| hooks::claim(&writer.conn, worker, until))
+            })
+            .await?;
+        }
+        Ok(enabled.into_iter().map(|(endpoint, _)| endpoint).collect())
+    }
+
+    async fn record_deliveries(
+        &self,
+        worker: i64,
+        progress: Arc<Vec<Progress>>,
+    ) -> Result<Vec<EndpointId>, StoreError> {
+        self.write(move |writer| {
+            writer.transaction(|writer, _| hooks::record(&writer.conn, worker, &progress))
+        })
+        .await
+    }
+
+    async fn deliveries(
+        &self,
+        merchant: MerchantId,
+        filter: DeliveryFilter,
+        page: DeliveryPage,
+    ) -> Result<Slice<Delivery>, StoreError> {
+        self.read(move |conn| hooks::deliveries(conn, merchant, &filter, page)).await
+    }
+
+    async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |writer| {
+            writer.transaction(|writer, _| hooks::forget(&writer.conn, before, limit))
         })
         .await
     }

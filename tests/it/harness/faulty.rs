@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use refundry::testing::store::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use refundry::testing::store::*;
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::ids::{
-    EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
 use refundry_domain::merchant::{Administration, Key, Merchant};
 use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
+use refundry_domain::webhook::{Delivery, Endpoint};
 
 /// Passes everything on until its disk is broken; from then on it takes no writes.
 pub struct Faulty {
@@ -191,6 +193,43 @@ impl Store for Faulty {
         limit: u32,
     ) -> Result<Vec<(EventId, [u8; 32])>, StoreError> {
         self.inner.event_hashes(after, limit).await
+    }
+
+    async fn endpoints(&self, merchant: MerchantId) -> Result<Vec<Endpoint>, StoreError> {
+        self.inner.endpoints(merchant).await
+    }
+
+    async fn claim_endpoints(
+        &self,
+        worker: i64,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Endpoint>, StoreError> {
+        self.fault()?;
+        self.inner.claim_endpoints(worker, now, until).await
+    }
+
+    async fn record_deliveries(
+        &self,
+        worker: i64,
+        progress: Arc<Vec<Progress>>,
+    ) -> Result<Vec<EndpointId>, StoreError> {
+        self.fault()?;
+        self.inner.record_deliveries(worker, progress).await
+    }
+
+    async fn deliveries(
+        &self,
+        merchant: MerchantId,
+        filter: DeliveryFilter,
+        page: DeliveryPage,
+    ) -> Result<Slice<Delivery>, StoreError> {
+        self.inner.deliveries(merchant, filter, page).await
+    }
+
+    async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.fault()?;
+        self.inner.forget_deliveries(before, limit).await
     }
 
     async fn forget_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

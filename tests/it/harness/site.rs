@@ -14,9 +14,12 @@ use hyper_util::rt::TokioIo;
 use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
+use refundry::testing::delivery::{Addresses, Counter, Formats};
+use refundry::testing::dialects::native::format::Native;
 use refundry::testing::http::server::{self, Drained};
 use refundry::testing::http::site;
 use refundry::testing::ledger::Ledger;
+use refundry::testing::outbound::addresses::Network;
 use refundry::testing::store::{Administered, Store};
 use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::{Administration, Scope};
@@ -33,6 +36,7 @@ pub struct Site {
     pub home: Home,
     pub clock: Arc<ManualClock>,
     pub ledger: Arc<Ledger>,
+    pub sealer: Arc<Sealer>,
     pub address: SocketAddr,
     /// A key of the first merchant with every scope.
     pub key: String,
@@ -56,7 +60,7 @@ impl Site {
         let time: Arc<dyn Clock> = clock.clone();
         let (ledger, _hints) = Ledger::new(store.clone(), time.clone(), providers);
         let sealer = Arc::new(Sealer::from_directory(home.dir.path()).unwrap());
-        let mut site = site(ledger.clone(), store, time, sealer);
+        let mut site = site(ledger.clone(), store, time, sealer.clone(), counter());
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
         site.router = site.router.route("/bug", bug);
@@ -67,7 +71,7 @@ impl Site {
             let _ = stopped.await;
         }));
         let key = String::new();
-        let mut site = Site { home, clock, ledger, address, key, stop: Some(stop), served };
+        let mut site = Site { home, clock, ledger, sealer, address, key, stop: Some(stop), served };
         site.key = site.make_key(MerchantId(1), &Scope::ALL, 100_000).await;
         site
     }
@@ -143,6 +147,17 @@ impl Site {
     /// Tells the server to stop and goes on.
     pub fn begin_stop(&mut self) {
         drop(self.stop.take());
+    }
+}
+
+/// Webhooks to this machine only.
+pub fn counter() -> Counter {
+    Counter {
+        formats: Formats::of(vec![Arc::new(Native)]),
+        addresses: Addresses {
+            allow_http: true,
+            allowed: vec![Network::parse("127.0.0.0/8").unwrap()],
+        },
     }
 }
 

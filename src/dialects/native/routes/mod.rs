@@ -3,6 +3,7 @@
 mod administration;
 mod orders;
 mod refunds;
+mod webhooks;
 
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -12,7 +13,11 @@ use super::route::{Param, Route};
 
 /// Every operation, in the order of the reference.
 pub fn all() -> impl Iterator<Item = &'static Route> {
-    orders::ROUTES.iter().chain(refunds::ROUTES).chain(administration::ROUTES)
+    orders::ROUTES
+        .iter()
+        .chain(refunds::ROUTES)
+        .chain(webhooks::ROUTES)
+        .chain(administration::ROUTES)
 }
 
 /// The shape of a type, by reference, with all shapes that it is made of.

@@ -6,4 +6,5 @@ pub mod asks;
 pub mod records;
 pub mod report;
 pub mod schemas;
+pub mod webhooks;
 pub mod words;

@@ -160,6 +160,7 @@ impl<'a> EventView<'a> {
             "refund" => "ref",
             "return" => "ret",
             "merchant" => "mer",
+            "webhook_endpoint" => "whe",
             other => other,
         };
         EventView {

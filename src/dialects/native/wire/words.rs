@@ -6,7 +6,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use refundry_domain::ids::{
-    EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    EndpointId, EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp,
+    TransactionId,
 };
 use refundry_domain::merchant::Scope;
 use refundry_domain::money::{Currency, Minor, Money};
@@ -49,6 +50,7 @@ numbered! {
     EventId "evt_" "an event",
     KeyId "key_" "a key",
     MerchantId "mer_" "a merchant",
+    EndpointId "whe_" "a webhook endpoint",
 }
 
 /// Reads `ord_12`; no other way to write the same number is taken.
@@ -137,6 +139,7 @@ pub type ReturnTag = Id<ReturnId>;
 pub type EventTag = Id<EventId>;
 pub type KeyTag = Id<KeyId>;
 pub type MerchantTag = Id<MerchantId>;
+pub type EndpointTag = Id<EndpointId>;
 pub type LineWord = Word<LineKind>;
 pub type PaymentWord = Word<PaymentKind>;
 pub type DestinationWord = Word<Destination>;
