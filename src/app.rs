@@ -16,10 +16,12 @@ use crate::access::seal::{SealError, Sealer};
 use crate::access::{Caller, secret};
 use crate::clock::Clock;
 use crate::config::{Config, Payouts};
+use crate::connections::{Connections, Means};
 use crate::gateways::sandbox::{RecordError, Sandbox};
-use crate::gateways::{Gateway, Gateways};
+use crate::gateways::{Gateway, Gateways, connectors};
 use crate::http::{self, Site, server};
 use crate::ledger::{Fault, Ledger};
+use crate::outbound::{Client, Limits, SystemResolver};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Standing, Store, StoreError};
 use crate::workers::{Expire, Pace, Pay, Rules, Seal, Tally, Workers};
@@ -71,7 +73,8 @@ impl App {
         let (tell, notices) = mpsc::unbounded_channel();
         let mut gateways: Vec<Arc<dyn Gateway>> = Vec::new();
         if config.sandbox.enabled {
-            gateways.push(Arc::new(Sandbox::open(&config.data, clock.clone(), tell)?));
+            let sandbox = Sandbox::open(&config.data, clock.clone(), tell.clone())?;
+            gateways.push(Arc::new(sandbox));
         }
         let gateways = Gateways::of(gateways);
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
@@ -80,10 +83,21 @@ impl App {
             Some(text) => Sealer::from_text(text.reveal())?,
             None => Sealer::from_directory(&config.data)?,
         });
-        let site = http::site(ledger.clone(), store.clone(), clock, sealer);
+        ledger.count_connections(connectors::abilities);
+        let means = Means {
+            store: store.clone(),
+            sealer: sealer.clone(),
+            client: Client::new(&Limits::default(), Arc::new(SystemResolver)),
+            clock: clock.clone(),
+            // Less than a worker gives it, so that a call that never left is known as such.
+            timeout: ms(config.payouts.timeout_ms) * 9 / 10,
+        };
+        let connections = Arc::new(Connections::new(gateways.clone(), means));
+        let site =
+            http::site(ledger.clone(), store.clone(), clock, sealer, connections.clone(), tell);
         let tally = Arc::new(Tally::default());
         let rules = rules(&config.payouts);
-        let pay = Pay::new(ledger.clone(), gateways.clone(), rules, seed, tally.clone());
+        let pay = Pay::new(ledger.clone(), connections, rules, seed, tally.clone());
         let workers = Workers::start(
             Arc::new(pay),
             Expire::new(ledger.clone(), tally),

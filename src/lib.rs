@@ -7,6 +7,7 @@ mod app;
 mod cli;
 mod clock;
 mod config;
+mod connections;
 mod dialects;
 mod gateways;
 mod http;
@@ -30,6 +31,9 @@ pub mod testing {
     }
     pub mod config {
         pub use crate::config::*;
+    }
+    pub mod connections {
+        pub use crate::connections::*;
     }
     pub mod dialects {
         pub use crate::dialects::*;

@@ -1,6 +1,8 @@
 //! A merchant, its settings and the keys to its books.
 
-use crate::ids::{KeyId, MerchantId, Timestamp};
+use std::collections::BTreeMap;
+
+use crate::ids::{GatewayId, KeyId, MerchantId, Timestamp};
 use crate::policy::Approval;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +70,35 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// A merchant's account at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    pub id: GatewayId,
+    pub merchant: MerchantId,
+    /// The provider's name, as payments carry it.
+    pub name: String,
+    /// What speaks to it.
+    pub connector: String,
+    pub settings: BTreeMap<String, String>,
+    /// The credentials, which only the master key opens.
+    pub sealed: Vec<u8>,
+    /// Whether anything is sent to it.
+    pub enabled: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What a connection is from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionChange {
+    pub name: String,
+    pub connector: String,
+    pub settings: BTreeMap<String, String>,
+    /// New credentials; without, it keeps those that it has.
+    pub sealed: Option<Vec<u8>>,
+    pub enabled: bool,
+}
+
 /// A change to a merchant or its keys. Recorded as an event of the merchant, by whoever made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Administration {
@@ -91,6 +122,8 @@ pub enum Administration {
     RevokeKey {
         key: KeyId,
     },
+    /// Makes the connection of this name, or changes it.
+    SetConnection(ConnectionChange),
 }
 
 impl Administration {
@@ -102,6 +135,7 @@ impl Administration {
             Administration::CreateKey { .. } => "key.created",
             Administration::SetAdminKey { .. } => "key.set",
             Administration::RevokeKey { .. } => "key.revoked",
+            Administration::SetConnection(_) => "gateway.configured",
         }
     }
 }

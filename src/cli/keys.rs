@@ -112,9 +112,9 @@ async fn administer(
     let by: Arc<str> = "cli".into();
     match store.administer(merchant, by, SystemClock.now(), change).await {
         Ok(Administered::Key(key)) => Ok(key),
-        Ok(Administered::Unknown | Administered::Merchant(_)) => Err(Failure::new(
-            "there is no such key of this merchant; `refundry keys list` shows all",
-        )),
+        Ok(Administered::Unknown | Administered::Merchant(_) | Administered::Connection(_)) => Err(
+            Failure::new("there is no such key of this merchant; `refundry keys list` shows all"),
+        ),
         Err(error) => Err(failed(&error)),
     }
 }

@@ -139,6 +139,8 @@ impl Check<'_> {
     async fn own_chain(&mut self, merchant: MerchantId) -> Result<(), StoreError> {
         let mut subjects = vec![merchant.0];
         subjects.extend(self.store.keys(merchant).await?.iter().map(|key| key.id.0));
+        let connections = self.store.connections(merchant).await?;
+        subjects.extend(connections.iter().map(|connection| connection.id.0));
         let mut events = Vec::new();
         for subject in subjects {
             let filter = EventFilter { subject: Some(subject), ..EventFilter::default() };

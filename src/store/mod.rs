@@ -15,7 +15,7 @@ use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::{
     EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
-use refundry_domain::merchant::{Administration, Key, Merchant};
+use refundry_domain::merchant::{Administration, Connection, Key, Merchant};
 use refundry_domain::money::Currency;
 use refundry_domain::order::{Chain, Order, Payment, PaymentKind};
 use refundry_domain::policy::Policy;
@@ -236,7 +236,8 @@ pub enum Standing {
 pub enum Administered {
     Merchant(Merchant),
     Key(Key),
-    /// There is no such merchant or key.
+    Connection(Connection),
+    /// There is no such merchant or key, or no credentials for a new connection.
     Unknown,
 }
 
@@ -337,6 +338,11 @@ pub trait Store: Send + Sync {
     /// The key whose secret has this SHA-256, whoever's it is: it says which merchant asks.
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<Key>, StoreError>;
     async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError>;
+
+    /// The merchant's accounts at providers, by name.
+    async fn connections(&self, merchant: MerchantId) -> Result<Vec<Connection>, StoreError>;
+    /// Those of all merchants: a notification names none, and the master key seals all.
+    async fn all_connections(&self) -> Result<Vec<Connection>, StoreError>;
 
     /// The installation's own name, random, made with the database.
     fn instance(&self) -> Arc<str>;

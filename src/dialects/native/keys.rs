@@ -50,7 +50,9 @@ pub async fn create(right: Right<Administers>, call: Call) -> Result<Response, P
     let done = right.administer_for(merchant, change).await.ok_or_else(unknown)??;
     match done {
         Administered::Key(key) => Ok(created(&KeyView::of(&key).with_secret(&secret))),
-        Administered::Merchant(_) | Administered::Unknown => Err(unknown()),
+        Administered::Merchant(_) | Administered::Connection(_) | Administered::Unknown => {
+            Err(unknown())
+        }
     }
 }
 
@@ -122,6 +124,8 @@ pub async fn revoke(right: Right<Administers>, call: Call) -> Result<Response, P
     }
     match right.administer(Administration::RevokeKey { key: id }).await? {
         Administered::Key(key) => Ok(shown(&KeyView::of(&key))),
-        Administered::Merchant(_) | Administered::Unknown => Err(unknown()),
+        Administered::Merchant(_) | Administered::Connection(_) | Administered::Unknown => {
+            Err(unknown())
+        }
     }
 }

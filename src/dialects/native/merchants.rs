@@ -37,7 +37,9 @@ pub async fn create(right: Right<Administers>, call: Call) -> Result<Response, P
     }
     match right.administer(Administration::CreateMerchant { name }).await? {
         Administered::Merchant(merchant) => Ok(created(&MerchantView::of(&merchant))),
-        Administered::Key(_) | Administered::Unknown => Err(unknown()),
+        Administered::Key(_) | Administered::Connection(_) | Administered::Unknown => {
+            Err(unknown())
+        }
     }
 }
 
@@ -70,6 +72,8 @@ pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, P
     let change = Administration::ChangeMerchant { name: Some(name), settings: None };
     match right.administer_for(id, change).await.ok_or_else(unknown)?? {
         Administered::Merchant(merchant) => Ok(shown(&MerchantView::of(&merchant))),
-        Administered::Key(_) | Administered::Unknown => Err(unknown()),
+        Administered::Key(_) | Administered::Connection(_) | Administered::Unknown => {
+            Err(unknown())
+        }
     }
 }

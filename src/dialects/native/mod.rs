@@ -3,6 +3,7 @@
 mod bulk;
 mod call;
 mod events;
+mod gateways;
 mod keys;
 mod merchants;
 pub mod openapi;

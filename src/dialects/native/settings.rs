@@ -30,7 +30,7 @@ pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, P
             Administered::Merchant(merchant) => {
                 return Ok(shown(&SettingsView::of(&merchant.settings)));
             }
-            Administered::Key(_) | Administered::Unknown => {}
+            Administered::Key(_) | Administered::Connection(_) | Administered::Unknown => {}
         }
     }
     Ok(shown(&SettingsView::of(&settings)))

@@ -38,6 +38,9 @@ pub enum Code {
     IdempotencyKeyReused,
     IdempotencyKeyInProgress,
     KeyNotFound,
+    GatewayNotFound,
+    GatewayExists,
+    NotificationRefused,
     MerchantNotFound,
     Unavailable,
     WritesStopped,
@@ -46,7 +49,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Code; 29] = [
+    pub const ALL: [Code; 32] = [
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::UnsupportedMediaType,
@@ -71,6 +74,9 @@ impl Code {
         Code::IdempotencyKeyReused,
         Code::IdempotencyKeyInProgress,
         Code::KeyNotFound,
+        Code::GatewayNotFound,
+        Code::GatewayExists,
+        Code::NotificationRefused,
         Code::MerchantNotFound,
         Code::Unavailable,
         Code::WritesStopped,
@@ -115,6 +121,9 @@ impl Code {
                 ("idempotency_key_in_progress", 409, "The first request still runs")
             }
             Code::KeyNotFound => ("key_not_found", 404, "No such API key"),
+            Code::GatewayNotFound => ("gateway_not_found", 404, "No such gateway"),
+            Code::GatewayExists => ("gateway_exists", 409, "Gateway connected already"),
+            Code::NotificationRefused => ("notification_refused", 401, "Notification not believed"),
             Code::MerchantNotFound => ("merchant_not_found", 404, "No such merchant"),
             Code::Unavailable => ("unavailable", 503, "Not available now"),
             Code::WritesStopped => ("writes_stopped", 503, "No writes are taken"),

@@ -4,5 +4,6 @@ pub mod faulty;
 pub mod liar;
 pub mod payouts;
 pub mod population;
+pub mod provider;
 pub mod site;
 pub mod store;

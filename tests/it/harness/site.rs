@@ -14,16 +14,19 @@ use hyper_util::rt::TokioIo;
 use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
+use refundry::testing::connections::{Connections, Means};
+use refundry::testing::gateways::{Gateways, Notice, connectors};
 use refundry::testing::http::server::{self, Drained};
 use refundry::testing::http::site;
 use refundry::testing::ledger::Ledger;
+use refundry::testing::outbound::{Client, Limits, SystemResolver};
 use refundry::testing::store::{Administered, Store};
 use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::{Administration, Scope};
 use refundry_domain::policy::Abilities;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::store::{Home, NOW};
@@ -34,6 +37,9 @@ pub struct Site {
     pub clock: Arc<ManualClock>,
     pub ledger: Arc<Ledger>,
     pub address: SocketAddr,
+    pub connections: Arc<Connections>,
+    /// What providers have reported.
+    pub notices: mpsc::UnboundedReceiver<Notice>,
     /// A key of the first merchant with every scope.
     pub key: String,
     stop: Option<oneshot::Sender<()>>,
@@ -51,12 +57,22 @@ impl Site {
     pub async fn over(home: Home, store: Arc<dyn Store>) -> Site {
         let clock = Arc::new(ManualClock::at(NOW));
         let voucher = vec!["voucher".to_owned()];
-        let abilities = Abilities { pays: true, methods_needing_information: voucher };
+        let abilities = Abilities { methods_needing_information: voucher, ..Abilities::full() };
         let providers = BTreeMap::from([("sandbox".to_owned(), abilities)]);
         let time: Arc<dyn Clock> = clock.clone();
         let (ledger, _hints) = Ledger::new(store.clone(), time.clone(), providers);
         let sealer = Arc::new(Sealer::from_directory(home.dir.path()).unwrap());
-        let mut site = site(ledger.clone(), store, time, sealer);
+        ledger.count_connections(connectors::abilities);
+        let means = Means {
+            store: store.clone(),
+            sealer: sealer.clone(),
+            client: Client::new(&Limits::default(), Arc::new(SystemResolver)),
+            clock: time.clone(),
+            timeout: Duration::from_secs(5),
+        };
+        let connections = Arc::new(Connections::new(Gateways::default(), means));
+        let (tell, notices) = mpsc::unbounded_channel();
+        let mut site = site(ledger.clone(), store, time, sealer, connections.clone(), tell);
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
         site.router = site.router.route("/bug", bug);
@@ -67,7 +83,9 @@ impl Site {
             let _ = stopped.await;
         }));
         let key = String::new();
-        let mut site = Site { home, clock, ledger, address, key, stop: Some(stop), served };
+        let stop = Some(stop);
+        let mut site =
+            Site { home, clock, ledger, address, connections, notices, key, stop, served };
         site.key = site.make_key(MerchantId(1), &Scope::ALL, 100_000).await;
         site
     }

@@ -6,7 +6,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use refundry_domain::ids::{
-    EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    EventId, GatewayId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp,
+    TransactionId,
 };
 use refundry_domain::merchant::Scope;
 use refundry_domain::money::{Currency, Minor, Money};
@@ -48,6 +49,7 @@ numbered! {
     ReturnId "ret_" "a return",
     EventId "evt_" "an event",
     KeyId "key_" "a key",
+    GatewayId "gw_" "a gateway",
     MerchantId "mer_" "a merchant",
 }
 
@@ -136,6 +138,7 @@ pub type RefundTag = Id<RefundId>;
 pub type ReturnTag = Id<ReturnId>;
 pub type EventTag = Id<EventId>;
 pub type KeyTag = Id<KeyId>;
+pub type GatewayTag = Id<GatewayId>;
 pub type MerchantTag = Id<MerchantId>;
 pub type LineWord = Word<LineKind>;
 pub type PaymentWord = Word<PaymentKind>;
