@@ -79,10 +79,7 @@ impl App {
         let gateways = Gateways::of(gateways);
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
         let first_key = first_key(&ledger, &config).await?;
-        let sealer = Arc::new(match &config.master_key {
-            Some(text) => Sealer::from_text(text.reveal())?,
-            None => Sealer::from_directory(&config.data)?,
-        });
+        let sealer = Arc::new(sealer(&config)?);
         ledger.count_connections(connectors::abilities);
         let means = Means {
             store: store.clone(),
@@ -139,6 +136,15 @@ impl App {
     /// Takes no more work, lets what is under way finish within a bound, and closes the books.
     pub async fn stop(self) {
         close(self.workers, &self.gateways, self.store.as_ref()).await;
+    }
+}
+
+/// What seals secrets at rest: the key that the operator has set, else the one in the data
+/// directory.
+pub fn sealer(config: &Config) -> Result<Sealer, SealError> {
+    match &config.master_key {
+        Some(text) => Sealer::from_text(text.reveal()),
+        None => Sealer::from_directory(&config.data),
     }
 }
 

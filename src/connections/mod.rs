@@ -214,6 +214,11 @@ pub fn sealed(
     sealer.seal(&text, &context(merchant, name))
 }
 
+/// Whether a connection's credentials need no key but the newest.
+pub fn is_sealed_anew(sealer: &Sealer, row: &Connection) -> bool {
+    sealer.is_newest(&row.sealed, &context(row.merchant, &row.name))
+}
+
 fn context(merchant: MerchantId, name: &str) -> String {
     format!("gateway/{merchant}/{name}")
 }

@@ -9,7 +9,7 @@ use refundry_domain::money::Currency;
 use refundry_domain::policy::Abilities;
 
 use super::exchange::Link;
-use super::{Gateway, begateway, http, stripe};
+use super::{Gateway, adyen, afterpay, begateway, braintree, cybersource, http, paypal, stripe};
 use crate::clock::Clock;
 use crate::outbound::Client;
 
@@ -48,7 +48,16 @@ pub struct Connector {
 }
 
 /// Every connector there is.
-pub static ALL: &[&Connector] = &[&begateway::CONNECTOR, &stripe::CONNECTOR, &http::CONNECTOR];
+pub static ALL: &[&Connector] = &[
+    &adyen::CONNECTOR,
+    &afterpay::CONNECTOR,
+    &begateway::CONNECTOR,
+    &braintree::CONNECTOR,
+    &cybersource::CONNECTOR,
+    &http::CONNECTOR,
+    &paypal::CONNECTOR,
+    &stripe::CONNECTOR,
+];
 
 pub fn named(name: &str) -> Option<&'static Connector> {
     ALL.iter().copied().find(|connector| connector.name == name)

@@ -1,11 +1,16 @@
 //! Money out: the connectors to providers. A gateway only talks to its provider; it knows nothing
 //! of the books. Doubt is an [`Outcome`], so a time-out can never become a failure by accident.
 
+pub mod adyen;
+pub mod afterpay;
 mod amounts;
 pub mod begateway;
+pub mod braintree;
 pub mod connectors;
+pub mod cybersource;
 mod exchange;
 pub mod http;
+pub mod paypal;
 pub mod sandbox;
 mod signatures;
 pub mod stripe;
@@ -17,7 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::HeaderMap;
 use refundry_domain::ids::{MerchantId, Timestamp, TransactionId};
-use refundry_domain::money::Money;
+use refundry_domain::money::{Currency, Money};
 use refundry_domain::outcome::Outcome;
 use refundry_domain::policy::Abilities;
 
@@ -61,6 +66,8 @@ pub struct Notice {
     pub reference: Option<String>,
     /// What became of it; taken up only of a provider that cannot be asked.
     pub says: Option<Outcome>,
+    /// The currency of what it says.
+    pub currency: Option<Currency>,
     /// The connection that it came in by: whose it is, and its name. News of anything else is not
     /// taken from it.
     pub through: Option<(MerchantId, String)>,

@@ -190,7 +190,12 @@ fn answer(attempt: &Attempt, reply: &Reply) -> Outcome {
         return exchange::doubtful(reply);
     }
     let text = error.message.unwrap_or_default();
-    exchange::refused(attempt, error_code(&code), &code, &text)
+    let ours = if code.is_empty() && reply.status == 404 {
+        FailureCode::PaymentNotFound
+    } else {
+        error_code(&code)
+    };
+    exchange::refused(attempt, ours, &code, &text)
 }
 
 fn standing(attempt: &Attempt, refund: &Refund) -> Outcome {

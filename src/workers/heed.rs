@@ -35,7 +35,11 @@ impl Pay {
             Found::Broken(_) | Found::Nothing => return Ok(()),
         };
         if !gateway.can_be_asked() {
-            let Some(outcome) = notice.says.clone() else { return Ok(()) };
+            let Some(mut outcome) = notice.says.clone() else { return Ok(()) };
+            if notice.currency.is_some_and(|currency| currency != attempt.amount.currency()) {
+                let message = "The provider says that it paid in another currency.".to_owned();
+                outcome = Outcome::Unknown { message, lost: true };
+            }
             note(&attempt, &outcome);
             // A provider that takes back what it paid says so in the words of a failure.
             let outcome = learn::taken_back(&attempt, outcome);

@@ -102,8 +102,6 @@ pub struct Books {
     pub locked_out: bool,
     /// Every call to pay, with its key.
     pub calls: Vec<String>,
-    /// It forgets keys, and pays again under the same.
-    pub forgets: bool,
 }
 
 impl Books {
@@ -118,7 +116,7 @@ impl Books {
         show: impl Fn(&Kept) -> Said,
     ) -> Said {
         self.calls.push(key.to_owned());
-        if let Some(known) = self.rows.iter().find(|row| row.key == key).filter(|_| !self.forgets) {
+        if let Some(known) = self.rows.iter().find(|row| row.key == key) {
             assert_eq!((known.amount.as_str(), known.payment.as_str()), (amount, payment));
             return show(known);
         }
@@ -179,10 +177,6 @@ impl Provider {
 
     pub fn lock_out(&self, out: bool) {
         self.books.lock().locked_out = out;
-    }
-
-    pub fn forget_keys(&self) {
-        self.books.lock().forgets = true;
     }
 
     /// Decides everything that is pending, or takes back what was paid.
