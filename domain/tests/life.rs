@@ -446,3 +446,30 @@ fn a_payment_that_is_reported_twice_is_recorded_once() {
     desk.run(&Command::RecordPayment(again)).unwrap();
     assert_eq!(desk.book.order.captured, minor(2_000));
 }
+
+#[test]
+fn what_was_certainly_not_sent_does_not_count_as_sent() {
+    let mut desk = Desk::paid(&[("sandbox", "10.00")]);
+    desk.request(amount("10.00")).unwrap();
+    let not_taken = || Outcome::NotTaken { message: "no connection".to_owned() };
+    for _ in 0..3 {
+        desk.start(0).unwrap();
+        assert_eq!((desk.row(0).sends, desk.row(0).first_sent_at.is_some()), (1, true));
+        desk.hear(0, not_taken()).unwrap();
+        assert_eq!((desk.row(0).sends, desk.row(0).first_sent_at), (0, None));
+        assert_eq!(desk.states(), [T::Processing], "its amount stays held");
+    }
+    // After a send that may have arrived, it takes back only its own.
+    desk.start(0).unwrap();
+    desk.hear(0, Outcome::Unknown { message: "timed out".to_owned(), lost: false }).unwrap();
+    desk.start(0).unwrap();
+    desk.hear(0, not_taken()).unwrap();
+    assert_eq!(desk.row(0).sends, 1);
+    // Said again without a start, it takes nothing back.
+    desk.hear(0, not_taken()).unwrap();
+    desk.hear_from(Reporter::Notification, 0, not_taken()).unwrap();
+    assert_eq!(desk.row(0).sends, 1);
+    desk.start(0).unwrap();
+    desk.hear(0, done()).unwrap();
+    assert_eq!(desk.states(), [T::Succeeded]);
+}

@@ -81,11 +81,11 @@ impl Lanes {
 
     /// Lets a payout wait its turn, unless it does already. A place that is not known yet takes
     /// `usual` at once.
-    pub fn add(&mut self, place: Place, usual: usize, payout: Payout) {
-        if !self.lanes.contains_key(&place) {
+    pub fn add(&mut self, place: &Place, usual: usize, payout: Payout) {
+        if !self.lanes.contains_key(place) {
             self.open(place.clone(), usual);
         }
-        let Some(lane) = self.lanes.get_mut(&place) else { return };
+        let Some(lane) = self.lanes.get_mut(place) else { return };
         if self.waiting.len() >= WAITING_MOST {
             self.overflowed = true;
         } else if self.waiting.insert(payout.1) {

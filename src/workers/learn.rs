@@ -76,12 +76,10 @@ pub async fn switched_off(
 
 /// What a provider that cannot be asked says of an attempt that the books hold paid.
 pub fn taken_back(attempt: &Attempt, outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Declined(failure) if attempt.paid => {
-            Outcome::Reversed { message: failure.message }
-        }
-        other => other,
+    if let (Outcome::Declined(failure), true) = (&outcome, attempt.paid) {
+        return Outcome::Reversed { message: failure.message.clone() };
     }
+    outcome
 }
 
 /// Sends an attempt once more whose first send may have arrived. A no that the first send itself
@@ -92,17 +90,16 @@ async fn pay_again(
     stage: Stage,
     tally: &Tally,
 ) -> Outcome {
-    match pay(gateway, attempt, stage, tally).await {
-        Outcome::Declined(Failure {
-            code: FailureCode::InvalidRequest | FailureCode::AlreadyRefunded,
-            message,
-        }) => {
-            let message =
-                format!("Sent again, and refused; the first may have been paid: {message}");
-            Outcome::Unknown { message, lost: false }
-        }
-        other => other,
+    let outcome = pay(gateway, attempt, stage, tally).await;
+    if let Outcome::Declined(Failure {
+        code: FailureCode::InvalidRequest | FailureCode::AlreadyRefunded,
+        message,
+    }) = &outcome
+    {
+        let message = format!("Sent again, and refused; the first may have been paid: {message}");
+        return Outcome::Unknown { message, lost: false };
     }
+    outcome
 }
 
 async fn look_up(gateway: &dyn Gateway, attempt: &Attempt, stage: Stage, tally: &Tally) -> Outcome {

@@ -166,7 +166,7 @@ impl Pay {
                         looking = false;
                         self.take(found, &mut lanes, &running);
                     }
-                    Done::Sorted(payout, place, usual) => lanes.add(place, usual, payout),
+                    Done::Sorted(payout, place, usual) => lanes.add(&place, usual, payout),
                 },
                 Some(notice) = inbox.notices.recv(), if noticing < NOTICES_MOST => {
                     noticing += 1;
@@ -245,7 +245,7 @@ impl Pay {
         running: &FuturesUnordered<BoxFuture<'a, Done>>,
     ) {
         if let Some(only) = lanes.only().filter(|_| !self.connections.may_have_any()) {
-            lanes.add(only, 0, payout);
+            lanes.add(&only, 0, payout);
             return;
         }
         running.push(Box::pin(async move {

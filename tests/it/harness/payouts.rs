@@ -40,7 +40,7 @@ pub struct Payouts {
     pub merchant: MerchantId,
     hints: mpsc::UnboundedReceiver<Hint>,
     gateways: Gateways,
-    connections: Arc<Connections>,
+    pub connections: Arc<Connections>,
     seed: u64,
     home: Arc<TempDir>,
 }

@@ -15,7 +15,7 @@ use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
 use refundry::testing::connections::{Connections, Means};
-use refundry::testing::gateways::{Gateways, Notice, connectors};
+use refundry::testing::gateways::{Gateways, connectors};
 use refundry::testing::http::server::{self, Drained};
 use refundry::testing::http::site;
 use refundry::testing::ledger::Ledger;
@@ -37,9 +37,6 @@ pub struct Site {
     pub clock: Arc<ManualClock>,
     pub ledger: Arc<Ledger>,
     pub address: SocketAddr,
-    pub connections: Arc<Connections>,
-    /// What providers have reported.
-    pub notices: mpsc::UnboundedReceiver<Notice>,
     /// A key of the first merchant with every scope.
     pub key: String,
     stop: Option<oneshot::Sender<()>>,
@@ -71,8 +68,8 @@ impl Site {
             timeout: Duration::from_secs(5),
         };
         let connections = Arc::new(Connections::new(Gateways::default(), means));
-        let (tell, notices) = mpsc::unbounded_channel();
-        let mut site = site(ledger.clone(), store, time, sealer, connections.clone(), tell);
+        let (tell, _nobody_listens) = mpsc::unbounded_channel();
+        let mut site = site(ledger.clone(), store, time, sealer, connections, tell);
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
         site.router = site.router.route("/bug", bug);
@@ -84,8 +81,7 @@ impl Site {
         }));
         let key = String::new();
         let stop = Some(stop);
-        let mut site =
-            Site { home, clock, ledger, address, connections, notices, key, stop, served };
+        let mut site = Site { home, clock, ledger, address, key, stop, served };
         site.key = site.make_key(MerchantId(1), &Scope::ALL, 100_000).await;
         site
     }

@@ -214,7 +214,7 @@ async fn adyen_takes_back_what_it_paid() {
 async fn adyen_notifications_need_their_signature() {
     let scene = Scene::open().await;
     let good = item("k-1", "REFUND", true, 1_000, "EUR");
-    assert_eq!(scene.gateway.hear(&raw(&[good.clone()])).await.unwrap().len(), 1);
+    assert_eq!(scene.gateway.hear(&raw(std::slice::from_ref(&good))).await.unwrap().len(), 1);
     let mut altered = good.clone();
     altered["NotificationRequestItem"]["amount"]["value"] = json!(2_000);
     let mut elsewhere = good.clone();

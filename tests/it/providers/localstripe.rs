@@ -70,9 +70,8 @@ impl Localstripe {
 
     /// A paid charge, by its id.
     async fn charge(&self, amount: i64) -> String {
-        let card =
-            "card[number]=4242424242424242&card[exp_month]=12&card[exp_year]=2035&card[cvc]=123";
-        let token = self.call(Method::POST, "/v1/tokens", card).await;
+        let card = "type=card&card[number]=4242424242424242&card[exp_month]=12&card[exp_year]=2035&card[cvc]=123";
+        let token = self.call(Method::POST, "/v1/payment_methods", card).await;
         let token = token["id"].as_str().unwrap();
         let form = format!("amount={amount}&currency=eur&source={token}");
         let charge = self.call(Method::POST, "/v1/charges", &form).await;

@@ -16,6 +16,7 @@ mod stripe;
 use std::sync::Arc;
 
 use refundry::testing::clock::ManualClock;
+use refundry::testing::connections::breaker::Circuit;
 use refundry::testing::gateways::Gateway;
 use refundry_domain::ids::RefundId;
 use refundry_domain::outcome::FailureCode;
@@ -115,6 +116,10 @@ impl Scene {
         let name = gateway.name().to_owned();
         let at = Payouts::with_clock(gateway, clock).await;
         Scene { provider, at, name }
+    }
+
+    fn circuit(&self) -> Option<Circuit> {
+        self.at.connections.breakers.all().first().map(|(_, _, circuit)| *circuit)
     }
 
     /// A refund of 10.00, after the first round.
@@ -311,4 +316,33 @@ async fn a_test_of_the_credentials_moves_nothing() {
         assert!(why.contains("401"), "{connector}: {why}");
         assert_eq!(provider.calls(), 0, "{connector}");
     }
+}
+
+/// A provider that does not answer is left alone for a while, then tried out with one call.
+#[tokio::test]
+async fn a_provider_that_fails_is_left_alone() {
+    let scene = Scene::of("stripe").await;
+    scene.provider.will([Mood::Busy; 5]);
+    let mut refunds = Vec::new();
+    for _ in 0..5 {
+        refunds.push(scene.refund().await);
+    }
+    assert_eq!(scene.provider.calls(), 5);
+    assert_eq!(scene.circuit(), Some(Circuit::Open));
+    let held_back = scene.refund().await;
+    assert_eq!(scene.provider.calls(), 5, "the sixth is not sent");
+    let row = scene.at.transaction(held_back).await;
+    assert_eq!((row.sends, row.first_sent_at), (0, None));
+    // The trial fails, and it is left alone for longer.
+    scene.provider.will([Mood::Busy]);
+    scene.at.clock.advance_ms(2_000);
+    scene.at.pay.tick().await;
+    assert_eq!(scene.provider.calls(), 6, "one tries it out");
+    assert_eq!(scene.circuit(), Some(Circuit::Open));
+    scene.at.settle().await;
+    assert_eq!(scene.circuit(), Some(Circuit::Closed));
+    for refund in refunds.into_iter().chain([held_back]) {
+        assert_eq!(scene.at.state(refund).await, State::Succeeded);
+    }
+    assert_eq!(scene.provider.paid(), (6, 6));
 }
