@@ -16,13 +16,14 @@ use crate::access::seal::{SealError, Sealer};
 use crate::access::{Caller, secret};
 use crate::clock::Clock;
 use crate::config::{Config, Payouts, Webhooks};
+use crate::connections::{Connections, Means};
 use crate::delivery::{self, Addresses, Counter, Deliver, Formats, Ground};
 use crate::dialects::native::format::Native;
 use crate::gateways::sandbox::{RecordError, Sandbox};
-use crate::gateways::{Gateway, Gateways};
+use crate::gateways::{Gateway, Gateways, connectors};
 use crate::http::{self, Site, server};
 use crate::ledger::{Fault, Ledger};
-use crate::outbound::SystemResolver;
+use crate::outbound::{Client, Limits, SystemResolver};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Standing, Store, StoreError};
 use crate::workers::{Expire, Pace, Pay, Rules, Seal, Tally, Workers};
@@ -74,26 +75,36 @@ impl App {
         let (tell, notices) = mpsc::unbounded_channel();
         let mut gateways: Vec<Arc<dyn Gateway>> = Vec::new();
         if config.sandbox.enabled {
-            gateways.push(Arc::new(Sandbox::open(&config.data, clock.clone(), tell)?));
+            let sandbox = Sandbox::open(&config.data, clock.clone(), tell.clone())?;
+            gateways.push(Arc::new(sandbox));
         }
         let gateways = Gateways::of(gateways);
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
         let first_key = first_key(&ledger, &config).await?;
-        let sealer = Arc::new(match &config.master_key {
-            Some(text) => Sealer::from_text(text.reveal())?,
-            None => Sealer::from_directory(&config.data)?,
-        });
+        let sealer = Arc::new(sealer(&config)?);
+        ledger.count_connections(connectors::abilities);
+        let means = Means {
+            store: store.clone(),
+            sealer: sealer.clone(),
+            client: Client::new(&Limits::default(), Arc::new(SystemResolver)),
+            clock: clock.clone(),
+            // Less than a worker gives it, so that a call that never left is known as such.
+            timeout: ms(config.payouts.timeout_ms) * 9 / 10,
+        };
+        let connections = Arc::new(Connections::new(gateways.clone(), means));
         let counter = counter(&config);
         let site = http::site(
             ledger.clone(),
             store.clone(),
             clock.clone(),
             sealer.clone(),
+            connections.clone(),
             counter.clone(),
+            tell,
         );
         let tally = Arc::new(Tally::default());
         let rules = rules(&config.payouts);
-        let pay = Pay::new(ledger.clone(), gateways.clone(), rules, seed, tally.clone());
+        let pay = Pay::new(ledger.clone(), connections, rules, seed, tally.clone());
         let mut workers = Workers::start(
             Arc::new(pay),
             Expire::new(ledger.clone(), tally),
@@ -138,6 +149,15 @@ impl App {
     /// Takes no more work, lets what is under way finish within a bound, and closes the books.
     pub async fn stop(self) {
         close(self.workers, &self.gateways, self.store.as_ref()).await;
+    }
+}
+
+/// What seals secrets at rest: the key that the operator has set, else the one in the data
+/// directory.
+pub fn sealer(config: &Config) -> Result<Sealer, SealError> {
+    match &config.master_key {
+        Some(text) => Sealer::from_text(text.reveal()),
+        None => Sealer::from_directory(&config.data),
     }
 }
 

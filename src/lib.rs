@@ -7,6 +7,7 @@ mod app;
 mod cli;
 mod clock;
 mod config;
+mod connections;
 mod delivery;
 mod dialects;
 mod gateways;
@@ -31,6 +32,9 @@ pub mod testing {
     }
     pub mod config {
         pub use crate::config::*;
+    }
+    pub mod connections {
+        pub use crate::connections::*;
     }
     pub mod delivery {
         pub use crate::delivery::*;

@@ -156,6 +156,7 @@ pub const TYPES: &[&str] = &[
     "key.created",
     "key.set",
     "key.revoked",
+    "gateway.configured",
     "webhook_endpoint.created",
     "webhook_endpoint.updated",
     "webhook_endpoint.secret_rotated",

@@ -26,6 +26,8 @@ numbered! {
     RefundId,
     ReturnId,
     KeyId,
+    /// A merchant's account at a provider.
+    GatewayId,
     EventId,
     /// Of a webhook.
     EndpointId,

@@ -1,6 +1,8 @@
 //! A merchant, its settings and the keys to its books.
 
-use crate::ids::{EndpointId, KeyId, MerchantId, Timestamp};
+use std::collections::BTreeMap;
+
+use crate::ids::{EndpointId, GatewayId, KeyId, MerchantId, Timestamp};
 use crate::policy::Approval;
 use crate::webhook::{EndpointChange, NewEndpoint};
 
@@ -69,7 +71,37 @@ pub struct Key {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// A change to a merchant, its keys or its webhook endpoints. Recorded as an event of the merchant, by whoever made it.
+/// A merchant's account at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    pub id: GatewayId,
+    pub merchant: MerchantId,
+    /// The provider's name, as payments carry it.
+    pub name: String,
+    /// What speaks to it.
+    pub connector: String,
+    pub settings: BTreeMap<String, String>,
+    /// The credentials, which only the master key opens.
+    pub sealed: Vec<u8>,
+    /// Whether anything is sent to it.
+    pub enabled: bool,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What a connection is from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionChange {
+    pub name: String,
+    pub connector: String,
+    pub settings: BTreeMap<String, String>,
+    /// New credentials; without, it keeps those that it has.
+    pub sealed: Option<Vec<u8>>,
+    pub enabled: bool,
+}
+
+/// A change to a merchant, its keys, its webhook endpoints or its accounts at providers. Recorded as
+/// an event of the merchant, by whoever made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Administration {
     CreateMerchant {
@@ -97,6 +129,8 @@ pub enum Administration {
         endpoint: EndpointId,
         change: EndpointChange,
     },
+    /// Makes the connection of this name, or changes it.
+    SetConnection(ConnectionChange),
 }
 
 impl Administration {
@@ -110,6 +144,7 @@ impl Administration {
             Administration::RevokeKey { .. } => "key.revoked",
             Administration::CreateEndpoint(_) => "webhook_endpoint.created",
             Administration::ChangeEndpoint { change, .. } => change.name(),
+            Administration::SetConnection(_) => "gateway.configured",
         }
     }
 }

@@ -100,6 +100,9 @@ pub enum Outcome {
     Declined(Failure),
     /// Paid, and taken back since.
     Reversed { message: String },
+    /// Certainly nothing was done, and it may be sent again: it never left, or the provider would
+    /// not take it now.
+    NotTaken { message: String },
     /// Not known: a time-out, a broken connection, a 5xx, an answer that makes no sense. `lost`
     /// when the provider can neither be asked nor deduplicate, so nothing but a person can tell.
     Unknown { message: String, lost: bool },

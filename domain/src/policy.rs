@@ -1,6 +1,6 @@
 //! What a merchant has settled beforehand, and what the connected providers can do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::money::{Currency, Minor};
 
@@ -21,6 +21,35 @@ pub struct Abilities {
     pub pays: bool,
     /// Payment methods whose payout needs the customer's bank details first.
     pub methods_needing_information: Vec<String>,
+    /// Whether it can give back less than all of a payment.
+    pub in_part: bool,
+    /// Whether it can give back from one payment more than once.
+    pub repeatedly: bool,
+    /// The currencies that it can pay; `None` for all.
+    pub currencies: Option<BTreeSet<Currency>>,
+}
+
+impl Abilities {
+    /// Pays any part of any payment by itself, as often as asked, and needs no details.
+    pub fn full() -> Abilities {
+        Abilities {
+            pays: true,
+            methods_needing_information: Vec::new(),
+            in_part: true,
+            repeatedly: true,
+            currencies: None,
+        }
+    }
+}
+
+/// One share of a refund, as far as a provider may be unable to carry it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub currency: Currency,
+    /// All that the payment captured.
+    pub whole: bool,
+    /// Nothing of the payment was given back before, or is about to be.
+    pub first: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +63,24 @@ pub struct Policy {
 impl Policy {
     pub fn pays_through(&self, provider: &str) -> bool {
         self.providers.get(provider).is_some_and(|abilities| abilities.pays)
+    }
+
+    /// Why the provider cannot carry this out by itself, if it cannot.
+    pub fn lacks(&self, provider: &str, wanted: Wanted) -> Option<&'static str> {
+        let Some(abilities) = self.providers.get(provider).filter(|abilities| abilities.pays)
+        else {
+            return Some("the payment's provider has no gateway here");
+        };
+        if !abilities.in_part && !wanted.whole {
+            return Some("the payment's provider only gives back all of a payment");
+        }
+        if !abilities.repeatedly && !wanted.first {
+            return Some("the payment's provider gives back of a payment only once");
+        }
+        if abilities.currencies.as_ref().is_some_and(|known| !known.contains(&wanted.currency)) {
+            return Some("the payment's provider does not pay this currency");
+        }
+        None
     }
 
     pub fn needs_information(&self, provider: &str, method: &str) -> bool {

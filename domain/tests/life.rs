@@ -480,3 +480,30 @@ fn what_was_paid_by_hand_needs_approval_like_any_other() {
     desk.request(ask).unwrap();
     assert_eq!(desk.state(), State::Succeeded);
 }
+
+#[test]
+fn what_was_certainly_not_sent_does_not_count_as_sent() {
+    let mut desk = Desk::paid(&[("sandbox", "10.00")]);
+    desk.request(amount("10.00")).unwrap();
+    let not_taken = || Outcome::NotTaken { message: "no connection".to_owned() };
+    for _ in 0..3 {
+        desk.start(0).unwrap();
+        assert_eq!((desk.row(0).sends, desk.row(0).first_sent_at.is_some()), (1, true));
+        desk.hear(0, not_taken()).unwrap();
+        assert_eq!((desk.row(0).sends, desk.row(0).first_sent_at), (0, None));
+        assert_eq!(desk.states(), [T::Processing], "its amount stays held");
+    }
+    // After a send that may have arrived, it takes back only its own.
+    desk.start(0).unwrap();
+    desk.hear(0, Outcome::Unknown { message: "timed out".to_owned(), lost: false }).unwrap();
+    desk.start(0).unwrap();
+    desk.hear(0, not_taken()).unwrap();
+    assert_eq!(desk.row(0).sends, 1);
+    // Said again without a start, it takes nothing back.
+    desk.hear(0, not_taken()).unwrap();
+    desk.hear_from(Reporter::Notification, 0, not_taken()).unwrap();
+    assert_eq!(desk.row(0).sends, 1);
+    desk.start(0).unwrap();
+    desk.hear(0, done()).unwrap();
+    assert_eq!(desk.states(), [T::Succeeded]);
+}

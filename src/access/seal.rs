@@ -18,8 +18,10 @@ pub const MASTER_KEY_FILE: &str = "master.key";
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
 
+/// Seals with the newest key, and opens with any.
 pub struct Sealer {
-    cipher: XChaCha20Poly1305,
+    /// The newest first; never empty.
+    keys: Vec<XChaCha20Poly1305>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +39,18 @@ pub enum SealError {
 
 impl Sealer {
     pub fn new(key: &[u8; 32]) -> Sealer {
-        Sealer { cipher: XChaCha20Poly1305::new(key.into()) }
+        Sealer { keys: vec![XChaCha20Poly1305::new(key.into())] }
     }
 
-    /// From text, as `REFUNDRY_MASTER_KEY` holds it: hex or base64.
+    /// From text, as `REFUNDRY_MASTER_KEY` and the file hold it: keys in hex or base64, the newest
+    /// first, with commas or line ends between them.
     pub fn from_text(text: &str) -> Result<Sealer, SealError> {
-        let text = text.trim();
-        let bytes = if text.len() == 64 { unhex(text) } else { STANDARD.decode(text).ok() };
-        let key: [u8; 32] =
-            bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(SealError::NotAKey)?;
-        Ok(Sealer::new(&key))
+        let words = text.split([',', '\n']).map(str::trim).filter(|word| !word.is_empty());
+        let keys = words.map(cipher).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Err(SealError::NotAKey);
+        }
+        Ok(Sealer { keys })
     }
 
     /// From the file in the data directory, which is made (0600) when there is none.
@@ -58,22 +62,26 @@ impl Sealer {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        let mut key = [0_u8; 32];
-        SysRng.try_fill_bytes(&mut key)?;
-        let text = STANDARD.encode(key);
-        // Under another name first: a crash must not leave half a key behind.
-        let fresh = directory.join(format!("{MASTER_KEY_FILE}.new"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)
-            .map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&fresh, &path).map_err(failed)?;
-        fs::File::open(directory).and_then(|folder| folder.sync_all()).map_err(failed)?;
-        Ok(Sealer::new(&key))
+        let text = generate()?;
+        write(directory, &text)?;
+        Sealer::from_text(&text)
+    }
+
+    /// Puts a new key before those in the file of the data directory. What was sealed before still
+    /// opens; only what is sealed from now on needs the new one.
+    pub fn rotate(directory: &Path) -> Result<Sealer, SealError> {
+        Sealer::from_directory(directory)?;
+        let path = directory.join(MASTER_KEY_FILE);
+        let failed = |error| SealError::File { path: path.display().to_string(), error };
+        let before = fs::read_to_string(&path).map_err(failed)?;
+        let text = format!("{}\n{}", generate()?, before.trim());
+        write(directory, &text)?;
+        Sealer::from_text(&text)
+    }
+
+    /// Whether what is sealed needs no key but the newest.
+    pub fn is_newest(&self, sealed: &[u8], context: &str) -> bool {
+        self.keys.first().is_some_and(|key| open_with(key, sealed, context).is_some())
     }
 
     /// Seals bytes for one place, which `context` names; they open nowhere else.
@@ -81,8 +89,8 @@ impl Sealer {
         let mut nonce = [0_u8; NONCE];
         SysRng.try_fill_bytes(&mut nonce)?;
         let payload = Payload { msg: bytes, aad: context.as_bytes() };
-        let text = self
-            .cipher
+        let newest = self.keys.first().ok_or(SealError::NotAKey)?;
+        let text = newest
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_too_long| SealError::CannotOpen)?;
         let mut sealed = Vec::with_capacity(1 + NONCE + text.len());
@@ -93,14 +101,49 @@ impl Sealer {
     }
 
     pub fn open(&self, sealed: &[u8], context: &str) -> Result<Vec<u8>, SealError> {
-        let (version, rest) = sealed.split_first().ok_or(SealError::CannotOpen)?;
-        let (nonce, text) = rest.split_first_chunk::<NONCE>().ok_or(SealError::CannotOpen)?;
-        if *version != VERSION {
-            return Err(SealError::CannotOpen);
-        }
-        let payload = Payload { msg: text, aad: context.as_bytes() };
-        self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_forged| SealError::CannotOpen)
+        let opened = self.keys.iter().find_map(|key| open_with(key, sealed, context));
+        opened.ok_or(SealError::CannotOpen)
     }
+}
+
+fn open_with(key: &XChaCha20Poly1305, sealed: &[u8], context: &str) -> Option<Vec<u8>> {
+    let (version, rest) = sealed.split_first()?;
+    let (nonce, text) = rest.split_first_chunk::<NONCE>()?;
+    if *version != VERSION {
+        return None;
+    }
+    let payload = Payload { msg: text, aad: context.as_bytes() };
+    key.decrypt(&XNonce::from(*nonce), payload).ok()
+}
+
+fn cipher(text: &str) -> Result<XChaCha20Poly1305, SealError> {
+    let bytes = if text.len() == 64 { unhex(text) } else { STANDARD.decode(text).ok() };
+    let key: [u8; 32] = bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(SealError::NotAKey)?;
+    Ok(XChaCha20Poly1305::new((&key).into()))
+}
+
+fn generate() -> Result<String, SealError> {
+    let mut key = [0_u8; 32];
+    SysRng.try_fill_bytes(&mut key)?;
+    Ok(STANDARD.encode(key))
+}
+
+/// Writes the file, for its owner only.
+fn write(directory: &Path, text: &str) -> Result<(), SealError> {
+    let path = directory.join(MASTER_KEY_FILE);
+    let failed = |error| SealError::File { path: path.display().to_string(), error };
+    // Under another name first: a crash must not leave half a key behind.
+    let fresh = directory.join(format!("{MASTER_KEY_FILE}.new"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&fresh, &path).map_err(failed)?;
+    fs::File::open(directory).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -116,7 +116,8 @@ async fn administer(
             Administered::Unknown
             | Administered::Stale
             | Administered::Merchant(_)
-            | Administered::Endpoint(_),
+            | Administered::Endpoint(_)
+            | Administered::Connection(_),
         ) => Err(Failure::new(
             "there is no such key of this merchant; `refundry keys list` shows all",
         )),

@@ -4,8 +4,10 @@ mod bench;
 mod client;
 mod completions;
 mod demo;
+mod gateways;
 pub mod import;
 mod keys;
+mod master_key;
 mod openapi;
 pub mod output;
 pub mod progress;
@@ -38,6 +40,8 @@ enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
     Keys(keys::Args),
+    Gateways(gateways::Args),
+    MasterKey(master_key::Args),
     Import(import::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -51,6 +55,7 @@ Examples:
   refundry serve                        serve on 127.0.0.1:8080, the books in ./data
   refundry demo                         see the main job on a real shop's data
   refundry keys create --name shop      make an API key
+  refundry gateways test stripe         see whether a provider takes the credentials
   refundry import online-retail FILE    replay a shop's year through the ledger
   refundry verify                       prove that the books add up and were not altered
   refundry bench --quick                see how fast it is on this machine
@@ -63,6 +68,8 @@ impl Command {
             Command::Serve(args) => serve::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Keys(args) => keys::run(args),
+            Command::Gateways(args) => gateways::run(args),
+            Command::MasterKey(args) => master_key::run(&args),
             Command::Import(args) => import::run(args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(args),

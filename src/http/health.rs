@@ -14,6 +14,7 @@ use refundry_domain::changes::Queue;
 use serde::Serialize;
 
 use super::metrics::{InQueue, Metrics};
+use crate::connections::Connections;
 use crate::dialects::Served;
 use crate::ledger::Ledger;
 use crate::store::Standing;
@@ -22,15 +23,16 @@ use crate::store::Standing;
 struct Health {
     ledger: Arc<Ledger>,
     metrics: Arc<Metrics>,
+    connections: Arc<Connections>,
 }
 
 /// `/healthz`, `/readyz` and `/metrics`.
-pub fn router(ledger: Arc<Ledger>, metrics: Arc<Metrics>) -> Router {
+pub fn router(ledger: Arc<Ledger>, metrics: Arc<Metrics>, connections: Arc<Connections>) -> Router {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(show_metrics))
-        .with_state(Health { ledger, metrics })
+        .with_state(Health { ledger, metrics, connections })
 }
 
 async fn healthz() -> Response {
@@ -83,6 +85,9 @@ async fn show_metrics(State(health): State<Health>) -> Response {
             let count = i64::try_from(due.len()).unwrap_or(i64::MAX);
             health.metrics.due.get_or_create(&labels).set(count);
         }
+    }
+    for (merchant, gateway, circuit) in health.connections.breakers.all() {
+        health.metrics.circuit(merchant.0, &gateway, circuit);
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     answer("/metrics", 200, kind, health.metrics.text())

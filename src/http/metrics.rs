@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use refundry_domain::command::Command;
 
+use crate::connections::breaker::Circuit;
 use crate::ledger::{Answered, Fault};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,6 +37,13 @@ pub struct InQueue {
     pub queue: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Breaker {
+    merchant: i64,
+    gateway: String,
+    state: &'static str,
+}
+
 pub struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
@@ -43,6 +51,7 @@ pub struct Metrics {
     commands: Family<Verb, Counter>,
     refunds: Family<Left, Counter>,
     pub due: Family<InQueue, Gauge>,
+    circuits: Family<Breaker, Gauge>,
     pub ready: Gauge,
     pub sending_stopped: Gauge,
 }
@@ -60,6 +69,7 @@ impl Default for Metrics {
             commands: Family::default(),
             refunds: Family::default(),
             due: Family::default(),
+            circuits: Family::default(),
             ready: Gauge::default(),
             sending_stopped: Gauge::default(),
         };
@@ -88,6 +98,11 @@ impl Metrics {
             "Work that is due and that nobody has taken, up to 1000",
             self.due.clone(),
         );
+        registry.register(
+            "gateway_circuit",
+            "1 for the state of the circuit breaker of a merchant's gateway, once it failed",
+            self.circuits.clone(),
+        );
         registry.register("ready", "1 when writes are taken", self.ready.clone());
         registry.register(
             "sending_stopped",
@@ -100,6 +115,13 @@ impl Metrics {
     pub fn request(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Request { method, route, status }).inc();
         self.latency.observe(took.as_secs_f64());
+    }
+
+    pub fn circuit(&self, merchant: i64, gateway: &str, circuit: Circuit) {
+        for state in Circuit::ALL {
+            let labels = Breaker { merchant, gateway: gateway.to_owned(), state: state.name() };
+            self.circuits.get_or_create(&labels).set(i64::from(state == circuit));
+        }
     }
 
     pub fn command(&self, command: &Command, answered: Result<&Answered, &Fault>) {

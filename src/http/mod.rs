@@ -2,6 +2,7 @@
 
 pub mod docs;
 pub mod health;
+mod inbox;
 pub mod metrics;
 pub mod server;
 
@@ -10,15 +11,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::access::gate::Gate;
 use crate::access::seal::Sealer;
 use crate::clock::Clock;
+use crate::connections::Connections;
 use crate::delivery::Counter;
 use crate::dialects;
 use crate::dialects::shared::problem::Problem;
 use crate::dialects::shared::right::Desk;
+use crate::gateways::Notice;
 use crate::ledger::Ledger;
 use crate::store::Store;
 use metrics::Metrics;
@@ -31,22 +34,26 @@ pub struct Site {
     stop: watch::Sender<bool>,
 }
 
-/// The site over a ledger and its store.
+/// The site over a ledger and its store. What providers report goes into `notices`.
 pub fn site(
     ledger: Arc<Ledger>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
+    connections: Arc<Connections>,
     counter: Counter,
+    notices: mpsc::UnboundedSender<Notice>,
 ) -> Site {
     let (stop, stopping) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
     let seen = metrics.clone();
     ledger.observe(Box::new(move |command, answered| seen.command(command, answered)));
-    let gate = Arc::new(Gate::new(store, clock));
-    let health = health::router(ledger.clone(), metrics.clone());
+    let gate = Arc::new(Gate::new(store, clock.clone()));
+    let health = health::router(ledger.clone(), metrics.clone(), connections.clone());
+    let inbox = inbox::router(connections.clone(), notices, clock);
     let router = dialects::router()
-        .with_state(Desk::new(ledger, gate, sealer, counter, stopping))
+        .with_state(Desk::new(ledger, gate, sealer, connections, counter, stopping))
+        .merge(inbox)
         .merge(health)
         .merge(docs::router())
         .fallback(async || Problem::not_found())

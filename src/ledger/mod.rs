@@ -29,6 +29,9 @@ const SETTINGS_TTL_MS: i64 = 5_000;
 /// Work that a commit has just made, told to the workers so that they need not look for it.
 pub type Hint = (MerchantId, Work);
 
+/// What the rules need to know of a merchant's own connection, by its connector and settings.
+pub type Able = fn(&str, &BTreeMap<String, String>) -> Option<Abilities>;
+
 /// Told of every command and what became of it.
 pub type Observer = Box<dyn Fn(&Command, Result<&Answered, &Fault>) + Send + Sync>;
 
@@ -43,6 +46,7 @@ pub struct Ledger {
     /// Changes with every commit that may have made events.
     commits: watch::Sender<u64>,
     observer: OnceLock<Observer>,
+    able: OnceLock<Able>,
 }
 
 /// Why a command was neither carried out nor refused by a rule.
@@ -88,6 +92,7 @@ impl Ledger {
             hints,
             commits: watch::Sender::new(0),
             observer: OnceLock::new(),
+            able: OnceLock::new(),
         };
         (Arc::new(ledger), told)
     }
@@ -104,6 +109,11 @@ impl Ledger {
     /// Has somebody told of every command from now on; the first who asks.
     pub fn observe(&self, observer: Observer) {
         let _ = self.observer.set(observer);
+    }
+
+    /// Has the merchants' own connections count, from now on.
+    pub fn count_connections(&self, able: Able) {
+        let _ = self.able.set(able);
     }
 
     /// Ticks with every commit, for those who follow the events.
@@ -196,9 +206,18 @@ impl Ledger {
         }
         let row = self.store.merchant(merchant).await?;
         let settings = row.map_or_else(Settings::default, |merchant| merchant.settings);
+        let mut providers = self.providers.clone();
+        if let Some(able) = self.able.get() {
+            let own = self.store.connections(merchant).await?;
+            for row in own.into_iter().filter(|row| row.enabled) {
+                if let Some(abilities) = able(&row.connector, &row.settings) {
+                    providers.insert(row.name, abilities);
+                }
+            }
+        }
         let policy = Arc::new(Policy {
             approval: settings.approval,
-            providers: self.providers.clone(),
+            providers,
             information_expiry_ms: settings.information_expiry_ms,
         });
         self.policies.write().insert(merchant, (now, policy.clone()));

@@ -141,6 +141,8 @@ impl Check<'_> {
         subjects.extend(self.store.keys(merchant).await?.iter().map(|key| key.id.0));
         let endpoints = self.store.endpoints(merchant).await?;
         subjects.extend(endpoints.iter().map(|endpoint| endpoint.id.0));
+        let connections = self.store.connections(merchant).await?;
+        subjects.extend(connections.iter().map(|connection| connection.id.0));
         let mut events = Vec::new();
         for subject in subjects {
             let filter = EventFilter { subject: Some(subject), ..EventFilter::default() };

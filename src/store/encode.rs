@@ -76,6 +76,14 @@ pub fn read_parts(text: Option<&str>) -> Result<Vec<Part>, Unreadable> {
         .collect()
 }
 
+pub fn texts(texts: &BTreeMap<String, String>) -> String {
+    json(texts)
+}
+
+pub fn read_texts(text: &str) -> Result<BTreeMap<String, String>, Unreadable> {
+    serde_json::from_str(text).map_err(|_| unreadable("a gateway's settings", text))
+}
+
 /// `[[line, quantity, reason], …]`
 pub fn items(items: &[ReturnItem]) -> String {
     let rows: Vec<_> =

@@ -17,7 +17,7 @@ use refundry_domain::ids::{
     EndpointId, EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp,
     TransactionId,
 };
-use refundry_domain::merchant::{Administration, Key, Merchant};
+use refundry_domain::merchant::{Administration, Connection, Key, Merchant};
 use refundry_domain::money::Currency;
 use refundry_domain::order::{Chain, Order, Payment, PaymentKind};
 use refundry_domain::policy::Policy;
@@ -242,7 +242,8 @@ pub enum Administered {
     Merchant(Merchant),
     Key(Key),
     Endpoint(Endpoint),
-    /// There is no such merchant, key or endpoint.
+    Connection(Connection),
+    /// There is no such merchant, key or endpoint, or no credentials for a new connection.
     Unknown,
     /// Somebody else changed it meanwhile; nothing was written.
     Stale,
@@ -374,6 +375,10 @@ pub trait Store: Send + Sync {
     /// Forgets deliveries that ended before `before` and those of deleted endpoints, looking at
     /// the oldest `limit` of each endpoint. Of all merchants.
     async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// The merchant's accounts at providers, by name.
+    async fn connections(&self, merchant: MerchantId) -> Result<Vec<Connection>, StoreError>;
+    /// Those of all merchants: a notification names none, and the master key seals all.
+    async fn all_connections(&self) -> Result<Vec<Connection>, StoreError>;
 
     /// The installation's own name, random, made with the database.
     fn instance(&self) -> Arc<str>;

@@ -3,7 +3,7 @@
 use refundry_domain::book::Book;
 use refundry_domain::decide::presentable;
 use refundry_domain::outcome::Outcome;
-use refundry_domain::refund::{Refund, RefundTransaction};
+use refundry_domain::refund::{Refund, RefundTransaction, TransactionState};
 
 use crate::gateways::Attempt;
 
@@ -26,6 +26,7 @@ pub fn attempt_of(book: &Book, refund: &Refund, row: &RefundTransaction) -> Opti
         payment_reference: payment.provider_reference.clone(),
         refund_reference: row.provider_reference.clone(),
         reason: refund.reason.clone(),
+        paid: row.state == TransactionState::Succeeded,
     })
 }
 
@@ -36,6 +37,13 @@ pub fn note(attempt: &Attempt, outcome: &Outcome) {
     match outcome {
         Outcome::Unknown { message, lost: true } => {
             tracing::warn!(%transaction, %merchant, message, "a payout needs a person's attention");
+        }
+        Outcome::NotTaken { message } => {
+            tracing::info!(%transaction, %merchant, message, "a payout was not taken and waits");
+        }
+        Outcome::Done { amount: Some(paid), .. } if *paid != attempt.amount.minor() => {
+            let (asked, paid) = (attempt.amount.minor().get(), paid.get());
+            tracing::error!(%transaction, %merchant, asked, paid, "another amount was paid");
         }
         Outcome::Unknown { message, lost: false } => {
             tracing::info!(%transaction, %merchant, message, "a payout's outcome is not known yet");

@@ -1,4 +1,5 @@
-//! What waits to be paid out, one lane a provider, so that a slow provider holds up nobody else.
+//! What waits to be paid out, one lane a provider, and one for each that a merchant has connected
+//! itself, so that a slow provider holds up nobody else.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -14,14 +15,25 @@ const ROOM: usize = 256;
 
 /// The lane of payouts whose provider has no gateway here any more: they are few, and each is put
 /// before a person in the end.
-const NOWHERE: &str = "";
 const NOWHERE_MOST: usize = 16;
 
 /// A payout to be worked on.
 pub type Payout = (MerchantId, TransactionId);
 
+/// Which lane: whose, when it is a merchant's own, and the provider's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    BuiltIn(String),
+    Own(MerchantId, String),
+    Nowhere,
+}
+
 pub struct Lanes {
-    lanes: BTreeMap<&'static str, Lane>,
+    lanes: BTreeMap<Place, Lane>,
+    /// What the operator has set; 0 leaves it to each gateway.
+    most: usize,
+    /// Where everything belongs while only one gateway is known.
+    only: Option<Place>,
     waiting: HashSet<TransactionId>,
     /// Something was dropped: the store has more than we know of.
     overflowed: bool,
@@ -36,27 +48,44 @@ struct Lane {
 impl Lanes {
     /// `most` at once a lane; 0 leaves it to each gateway.
     pub fn new(gateways: &Gateways, most: usize) -> Lanes {
-        let lane = |usual: usize| Lane {
-            queue: VecDeque::new(),
-            running: 0,
-            most: if most == 0 { usual } else { most },
+        let mut lanes = Lanes {
+            lanes: BTreeMap::new(),
+            most,
+            only: None,
+            waiting: HashSet::new(),
+            overflowed: false,
         };
-        let lanes = gateways.all().map(|gateway| (gateway.name(), lane(gateway.concurrency())));
-        let lanes = lanes.chain([(NOWHERE, lane(NOWHERE_MOST))]);
-        Lanes { lanes: lanes.collect(), waiting: HashSet::new(), overflowed: false }
+        for gateway in gateways.all() {
+            let place = Place::BuiltIn(gateway.name().to_owned());
+            lanes.open(place.clone(), gateway.concurrency());
+            lanes.only = Some(place);
+        }
+        if lanes.lanes.len() != 1 {
+            lanes.only = None;
+        }
+        lanes.open(Place::Nowhere, NOWHERE_MOST);
+        lanes
     }
 
-    /// Where everything belongs, when there is one lane only.
-    pub fn only(&self) -> Option<&'static str> {
-        let mut names = self.lanes.keys().filter(|name| **name != NOWHERE);
-        let first = names.next().copied();
-        first.filter(|_| names.next().is_none())
+    fn open(&mut self, place: Place, usual: usize) {
+        let most = if self.most == 0 { usual } else { self.most };
+        let lane =
+            self.lanes.entry(place).or_insert(Lane { queue: VecDeque::new(), running: 0, most });
+        lane.most = most;
     }
 
-    /// Lets a payout wait its turn, unless it does already.
-    pub fn add(&mut self, provider: &str, payout: Payout) {
-        let name = if self.lanes.contains_key(provider) { provider } else { NOWHERE };
-        let Some(lane) = self.lanes.get_mut(name) else { return };
+    /// Where everything belongs, when there is one gateway only.
+    pub fn only(&self) -> Option<Place> {
+        self.only.clone()
+    }
+
+    /// Lets a payout wait its turn, unless it does already. A place that is not known yet takes
+    /// `usual` at once.
+    pub fn add(&mut self, place: &Place, usual: usize, payout: Payout) {
+        if !self.lanes.contains_key(place) {
+            self.open(place.clone(), usual);
+        }
+        let Some(lane) = self.lanes.get_mut(place) else { return };
         if self.waiting.len() >= WAITING_MOST {
             self.overflowed = true;
         } else if self.waiting.insert(payout.1) {
@@ -65,21 +94,21 @@ impl Lanes {
     }
 
     /// The next payout that may begin, with its lane.
-    pub fn next(&mut self) -> Option<(&'static str, Payout)> {
-        for (name, lane) in &mut self.lanes {
+    pub fn next(&mut self) -> Option<(Place, Payout)> {
+        for (place, lane) in &mut self.lanes {
             if lane.running < lane.most
                 && let Some(payout) = lane.queue.pop_front()
             {
                 lane.running += 1;
                 self.waiting.remove(&payout.1);
-                return Some((name, payout));
+                return Some((place.clone(), payout));
             }
         }
         None
     }
 
-    pub fn done(&mut self, lane: &'static str) {
-        if let Some(lane) = self.lanes.get_mut(lane) {
+    pub fn done(&mut self, place: &Place) {
+        if let Some(lane) = self.lanes.get_mut(place) {
             lane.running -= 1;
         }
     }

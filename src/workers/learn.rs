@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use refundry_domain::ids::Timestamp;
-use refundry_domain::outcome::Outcome;
+use refundry_domain::outcome::{Failure, FailureCode, Outcome};
 
 use super::{Count, Tally, said};
 use crate::gateways::{Attempt, Finding, Gateway};
@@ -56,14 +56,72 @@ pub async fn learn(
     give_up(gateway, outcome, stage)
 }
 
+/// As [`learn`], of a gateway that is switched off: nothing is sent, and what was is asked about.
+pub async fn switched_off(
+    gateway: &dyn Gateway,
+    attempt: &Attempt,
+    stage: Stage,
+    tally: &Tally,
+) -> Outcome {
+    let message = || "Nothing is sent: the gateway is switched off.".to_owned();
+    if stage.sends <= 1 || !gateway.can_be_asked() {
+        return Outcome::NotTaken { message: message() };
+    }
+    match ask(gateway, attempt, stage.timeout, tally).await {
+        Finding::Found(outcome) => outcome,
+        Finding::Missing => Outcome::Unknown { message: message(), lost: false },
+        Finding::NoAnswer(message) => Outcome::Unknown { message, lost: false },
+    }
+}
+
+/// What a provider that cannot be asked says of an attempt that the books hold paid.
+pub fn taken_back(attempt: &Attempt, outcome: Outcome) -> Outcome {
+    if let (Outcome::Declined(failure), true) = (&outcome, attempt.paid) {
+        return Outcome::Reversed { message: failure.message.clone() };
+    }
+    outcome
+}
+
+/// Sends an attempt once more whose first send may have arrived. A no that the first send itself
+/// may have brought about, or that speaks of our credentials, says nothing about the first.
+async fn pay_again(
+    gateway: &dyn Gateway,
+    attempt: &Attempt,
+    stage: Stage,
+    tally: &Tally,
+) -> Outcome {
+    let outcome = pay(gateway, attempt, stage, tally).await;
+    if let Outcome::Declined(Failure {
+        code: FailureCode::InvalidRequest | FailureCode::AlreadyRefunded,
+        message,
+    }) = &outcome
+    {
+        let message = format!("Sent again, and refused; the first may have been paid: {message}");
+        return Outcome::Unknown { message, lost: false };
+    }
+    outcome
+}
+
 async fn look_up(gateway: &dyn Gateway, attempt: &Attempt, stage: Stage, tally: &Tally) -> Outcome {
+    if let (Some(within_ms), Some(reference)) =
+        (gateway.reports_within_ms(), &attempt.refund_reference)
+    {
+        // It has it and will say what it decides; asking or sending again brings nothing.
+        let (reference, message) =
+            (Some(reference.clone()), "The provider's notification is waited for.".to_owned());
+        return if stage.age_ms() < within_ms {
+            Outcome::Waiting { reference, message }
+        } else {
+            Outcome::Unknown { message: "No notification came.".to_owned(), lost: true }
+        };
+    }
     if gateway.can_be_asked() {
         match ask(gateway, attempt, stage.timeout, tally).await {
             Finding::Found(outcome) => outcome,
             Finding::NoAnswer(message) => Outcome::Unknown { message, lost: false },
             // Sent again only while the provider still knows the key, if it ever had it.
             Finding::Missing if gateway.deduplicates() && stage.age_ms() < KEY_REMEMBERED_MS => {
-                pay(gateway, attempt, stage, tally).await
+                pay_again(gateway, attempt, stage, tally).await
             }
             Finding::Missing => {
                 let lost = stage.age_ms() >= GRACE_MS;
@@ -71,7 +129,7 @@ async fn look_up(gateway: &dyn Gateway, attempt: &Attempt, stage: Stage, tally: 
             }
         }
     } else if gateway.deduplicates() && stage.age_ms() < KEY_REMEMBERED_MS {
-        pay(gateway, attempt, stage, tally).await
+        pay_again(gateway, attempt, stage, tally).await
     } else {
         let message = "The provider can no longer be asked what became of it.".to_owned();
         Outcome::Unknown { message, lost: true }

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod expire;
+mod heed;
 mod lanes;
 mod learn;
 mod pay;

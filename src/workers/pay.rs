@@ -13,24 +13,27 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::{Command, Target};
-use refundry_domain::ids::{MerchantId, OrderRef, Timestamp, TransactionId};
+use refundry_domain::ids::{MerchantId, Timestamp, TransactionId};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::refund::{RefundTransaction, TransactionState};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::attempt::{attempt_of, note, subject};
-use super::lanes::{Lanes, Payout};
+use super::lanes::{Lanes, Payout, Place};
 use super::learn::{self, Stage};
 use super::{Count, Tally};
 use crate::access::Caller;
-use crate::gateways::{Attempt, Finding, Gateways, Notice};
+use crate::connections::{Connections, Found};
+use crate::gateways::{Attempt, Gateway, Notice};
 use crate::ledger::{Answered, Fault, Hint, Ledger};
 use crate::store::{Movement, Standing, StoreError};
 
 /// Looking again: after a second, then twice as long each time, an hour at most.
 const LOOK_FIRST_MS: i64 = 1_000;
 const LOOK_MOST_MS: i64 = 60 * 60 * 1000;
+/// How long to wait for what somebody has to switch on or put right.
+const SWITCHED_OFF_MS: i64 = 60_000;
 /// Kept free at the end of a lease, for the report.
 const LEASE_MARGIN_MS: i64 = 1_000;
 /// How many rows one look at the store brings.
@@ -53,9 +56,9 @@ impl Default for Rules {
 }
 
 pub struct Pay {
-    ledger: Arc<Ledger>,
-    gateways: Gateways,
-    rules: Rules,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) rules: Rules,
     /// Names this process in leases.
     worker: i64,
     by: Arc<str>,
@@ -64,7 +67,7 @@ pub struct Pay {
     in_flight: Mutex<HashSet<TransactionId>>,
     /// Whether the store's trouble was logged.
     troubled: AtomicBool,
-    tally: Arc<Tally>,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// Where news comes in.
@@ -75,10 +78,10 @@ pub struct Inbox {
 
 /// What one of the futures of the loop has done.
 enum Done {
-    Round { lane: &'static str, healthy: bool },
+    Round { lane: Place, healthy: bool },
     Notice,
     Look(Result<Vec<(MerchantId, Work)>, StoreError>),
-    Sorted(Payout, Option<String>),
+    Sorted(Payout, Place, usize),
 }
 
 impl Pay {
@@ -86,7 +89,7 @@ impl Pay {
     /// one store need different ones.
     pub fn new(
         ledger: Arc<Ledger>,
-        gateways: Gateways,
+        connections: Arc<Connections>,
         rules: Rules,
         seed: u64,
         tally: Arc<Tally>,
@@ -96,7 +99,7 @@ impl Pay {
         let dice = Mutex::new(dice);
         Pay {
             ledger,
-            gateways,
+            connections,
             rules,
             worker,
             by: "worker".into(),
@@ -134,7 +137,7 @@ impl Pay {
         drain: Duration,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut lanes = Lanes::new(&self.gateways, self.rules.concurrency);
+        let mut lanes = Lanes::new(self.connections.built_in(), self.rules.concurrency);
         let mut running: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
         let mut beat = tokio::time::interval(period);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -153,7 +156,7 @@ impl Pay {
                 _ = stop.wait_for(|stopped| *stopped) => break,
                 Some(done) = running.next(), if !running.is_empty() => match done {
                     Done::Round { lane, healthy } => {
-                        lanes.done(lane);
+                        lanes.done(&lane);
                         if !healthy {
                             lanes.clear();
                         }
@@ -163,11 +166,7 @@ impl Pay {
                         looking = false;
                         self.take(found, &mut lanes, &running);
                     }
-                    Done::Sorted(payout, provider) => {
-                        if let Some(provider) = provider {
-                            lanes.add(&provider, payout);
-                        }
-                    }
+                    Done::Sorted(payout, place, usual) => lanes.add(&place, usual, payout),
                 },
                 Some(notice) = inbox.notices.recv(), if noticing < NOTICES_MOST => {
                     noticing += 1;
@@ -189,6 +188,9 @@ impl Pay {
                 (look, looking) = (false, true);
                 running.push(Box::pin(async {
                     let now = self.ledger.now();
+                    if let Err(error) = self.connections.look().await {
+                        return Done::Look(Err(error));
+                    }
                     Done::Look(self.ledger.books().due(Queue::Pay, now, LOOK_ROWS).await)
                 }));
             }
@@ -242,18 +244,33 @@ impl Pay {
         lanes: &mut Lanes,
         running: &FuturesUnordered<BoxFuture<'a, Done>>,
     ) {
-        if let Some(only) = lanes.only() {
-            lanes.add(only, payout);
+        if let Some(only) = lanes.only().filter(|_| !self.connections.may_have_any()) {
+            lanes.add(&only, 0, payout);
             return;
         }
         running.push(Box::pin(async move {
-            let row = self.ledger.books().transaction(payout.0, payout.1).await;
-            let provider = row.ok().flatten().and_then(|row| match row.movement {
-                Movement::Back(row) => Some(row.provider),
-                Movement::In(_) => None,
-            });
-            Done::Sorted(payout, provider)
+            let (place, usual) = self.place_of(payout).await;
+            Done::Sorted(payout, place, usual)
         }));
+    }
+
+    async fn place_of(&self, (merchant, transaction): Payout) -> (Place, usize) {
+        let row = self.ledger.books().transaction(merchant, transaction).await;
+        let provider = match row.ok().flatten().map(|row| row.movement) {
+            Some(Movement::Back(row)) => row.provider,
+            Some(Movement::In(_)) | None => return (Place::Nowhere, 1),
+        };
+        match self.connections.find(merchant, &provider).await {
+            Ok(Found::Live(gateway) | Found::Disabled(gateway)) => {
+                let built_in = self.connections.built_in().named(&provider);
+                let own = built_in.is_none_or(|known| !Arc::ptr_eq(known, &gateway));
+                let usual = gateway.concurrency();
+                let place =
+                    if own { Place::Own(merchant, provider) } else { Place::BuiltIn(provider) };
+                (place, usual)
+            }
+            Ok(Found::Broken(_) | Found::Nothing) | Err(_) => (Place::Nowhere, 1),
+        }
     }
 
     /// Whether payouts are held back because the books lack what was seen of them before.
@@ -321,10 +338,10 @@ impl Pay {
         }) else {
             return Ok(());
         };
-        let outcome = self.outcome(row, &attempt, until).await;
+        let (outcome, wait_ms) = self.outcome(row, &attempt, until).await;
         self.tally.outcome(&outcome);
         note(&attempt, &outcome);
-        let look_again_ms = self.look_again_ms(row.sends);
+        let look_again_ms = wait_ms.unwrap_or_else(|| self.look_again_ms(row.sends));
         let report = Report { outcome, by: Reporter::Gateway, look_again_ms };
         match self.order(merchant, transaction, Command::Report(report)).await? {
             Answered::Refused { refusal, .. } => {
@@ -340,13 +357,13 @@ impl Pay {
         row: &RefundTransaction,
         attempt: &Attempt,
         until: Timestamp,
-    ) -> Outcome {
-        let unknown = |message| Outcome::Unknown { message, lost: false };
+    ) -> (Outcome, Option<i64>) {
         let now = self.ledger.now();
         // Two calls at most, and both over before anybody else may take the payout.
         let left = until.0.saturating_sub(now.0).saturating_sub(LEASE_MARGIN_MS) / 2;
         let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else {
-            return unknown("The commit took so long that nothing was sent.".to_owned());
+            let message = "The commit took so long that nothing was sent.".to_owned();
+            return (Outcome::NotTaken { message }, None);
         };
         let stage = Stage {
             sends: row.sends,
@@ -354,73 +371,60 @@ impl Pay {
             now,
             timeout: self.rules.timeout.min(Duration::from_millis(left)),
         };
-        match self.gateways.named(&row.provider) {
-            Some(gateway) => learn::learn(gateway.as_ref(), attempt, stage, &self.tally).await,
-            None => learn::without_gateway(&row.provider, stage),
-        }
-    }
-
-    /// Takes up a provider's notification: a hint to ask, never believed by itself.
-    pub async fn notice(&self, notice: &Notice) {
-        self.tally.add(Count::Noticed);
-        if let Err(error) = self.take_up(notice).await {
-            tracing::warn!(key = notice.key, %error, "a notification cannot be taken up now");
-        }
-    }
-
-    async fn take_up(&self, notice: &Notice) -> Result<(), Fault> {
-        let books = self.ledger.books();
-        let Some((merchant, transaction)) = books.transaction_by_key(notice.key.clone()).await?
-        else {
-            self.tally.add(Count::Strange);
-            tracing::warn!(key = notice.key, "a notification is about nothing that is known here");
-            return Ok(());
+        let gateway = match self.connections.find(attempt.merchant, &row.provider).await {
+            Ok(Found::Live(gateway)) => gateway,
+            Ok(Found::Disabled(gateway)) => {
+                let outcome = learn::switched_off(gateway.as_ref(), attempt, stage, &self.tally);
+                return (outcome.await, Some(self.spread(SWITCHED_OFF_MS)));
+            }
+            Ok(Found::Broken(why)) => {
+                let message = format!("The gateway {:?} cannot be used: {why}.", row.provider);
+                return (Outcome::NotTaken { message }, Some(self.spread(SWITCHED_OFF_MS)));
+            }
+            Ok(Found::Nothing) => return (learn::without_gateway(&row.provider, stage), None),
+            Err(error) => {
+                let message = format!("Nothing was sent: {error}.");
+                return (Outcome::NotTaken { message }, None);
+            }
         };
-        let Some(attempt) = self.attempt(merchant, transaction).await? else { return Ok(()) };
-        let Some(gateway) = self.gateways.named(&attempt.1) else { return Ok(()) };
-        if !gateway.can_be_asked() {
-            return Ok(());
-        }
-        let attempt = attempt.0;
-        let found = learn::ask(gateway.as_ref(), &attempt, self.rules.timeout, &self.tally).await;
-        // What is not definite is no news: the payout may be under way right now, and its lease
-        // must stay.
-        let definite = match found {
-            Finding::Found(
-                outcome @ (Outcome::Done { .. } | Outcome::Declined(_) | Outcome::Reversed { .. }),
-            ) => outcome,
-            Finding::Found(
-                Outcome::Waiting { .. }
-                | Outcome::Unknown { .. }
-                | Outcome::Acknowledged { .. }
-                | Outcome::CalledOff { .. },
-            )
-            | Finding::Missing
-            | Finding::NoAnswer(_) => return Ok(()),
-        };
-        note(&attempt, &definite);
-        let report = Report { outcome: definite, by: Reporter::Gateway, look_again_ms: 0 };
-        self.order(merchant, transaction, Command::Report(report)).await?;
-        Ok(())
+        self.through_breaker(gateway.as_ref(), attempt, stage).await
     }
 
-    /// The attempt as it stands in the books, with its provider.
-    async fn attempt(
+    /// Calls the provider unless it is left alone for now, and notes whether it answers.
+    async fn through_breaker(
         &self,
-        merchant: MerchantId,
-        transaction: TransactionId,
-    ) -> Result<Option<(Attempt, String)>, StoreError> {
-        let books = self.ledger.books();
-        let Some(row) = books.transaction(merchant, transaction).await? else { return Ok(None) };
-        let Movement::Back(back) = row.movement else { return Ok(None) };
-        let Some(book) = books.order(merchant, OrderRef::Id(row.order)).await? else {
-            return Ok(None);
+        gateway: &dyn Gateway,
+        attempt: &Attempt,
+        stage: Stage,
+    ) -> (Outcome, Option<i64>) {
+        if !gateway.tires() {
+            return (learn::learn(gateway, attempt, stage, &self.tally).await, None);
+        }
+        let breakers = &self.connections.breakers;
+        let (merchant, name) = (attempt.merchant, gateway.name());
+        if let Err(shut) = breakers.admit(merchant, name, self.ledger.now()) {
+            return (Outcome::NotTaken { message: shut.why }, Some(self.spread(2 * shut.for_ms)));
+        }
+        let outcome = learn::learn(gateway, attempt, stage, &self.tally).await;
+        let failed = match &outcome {
+            Outcome::NotTaken { message } | Outcome::Unknown { message, .. } => message,
+            Outcome::Done { .. }
+            | Outcome::Waiting { .. }
+            | Outcome::Declined(_)
+            | Outcome::Reversed { .. }
+            | Outcome::Acknowledged { .. }
+            | Outcome::CalledOff { .. } => {
+                breakers.answered(merchant, name);
+                return (outcome, None);
+            }
         };
-        let Some(refund) = books.refund(merchant, back.refund).await? else { return Ok(None) };
-        Ok(attempt_of(&book, &refund, &back).map(|attempt| (attempt, back.provider.clone())))
+        let times = breakers.failed(merchant, name, self.ledger.now(), failed);
+        // What was not taken is not counted as sent, so the provider's failures say how long.
+        let wait = self.look_again_ms(stage.sends.max(times));
+        (outcome, Some(wait))
     }
 
-    async fn order(
+    pub(super) async fn order(
         &self,
         merchant: MerchantId,
         transaction: TransactionId,
@@ -436,8 +440,12 @@ impl Pay {
     /// back together.
     fn look_again_ms(&self, sends: u32) -> i64 {
         let doublings = sends.saturating_sub(1).min(12);
-        let most = (LOOK_FIRST_MS << doublings).min(LOOK_MOST_MS);
-        self.dice.lock().random_range(most / 2..=most)
+        self.spread((LOOK_FIRST_MS << doublings).min(LOOK_MOST_MS))
+    }
+
+    /// From half of so long to all of it.
+    fn spread(&self, most: i64) -> i64 {
+        self.dice.lock().random_range(most / 2..=most.max(1))
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Count {
     Waiting,
     Declined,
     Reversed,
+    /// Attempts that certainly were not carried out and wait.
+    NotTaken,
     /// Outcomes not known.
     Unknown,
     /// Outcomes given up on, left to a person.
@@ -27,13 +29,14 @@ pub enum Count {
 }
 
 impl Count {
-    pub const ALL: [Count; 12] = [
+    pub const ALL: [Count; 13] = [
         Count::Sent,
         Count::Asked,
         Count::Succeeded,
         Count::Waiting,
         Count::Declined,
         Count::Reversed,
+        Count::NotTaken,
         Count::Unknown,
         Count::Lost,
         Count::Noticed,
@@ -50,6 +53,7 @@ impl Count {
             Count::Waiting => "waiting",
             Count::Declined => "declined",
             Count::Reversed => "reversed",
+            Count::NotTaken => "not_taken",
             Count::Unknown => "unknown",
             Count::Lost => "lost",
             Count::Noticed => "noticed",
@@ -101,6 +105,7 @@ impl Tally {
             Outcome::Waiting { .. } | Outcome::Acknowledged { .. } => Count::Waiting,
             Outcome::Declined(_) | Outcome::CalledOff { .. } => Count::Declined,
             Outcome::Reversed { .. } => Count::Reversed,
+            Outcome::NotTaken { .. } => Count::NotTaken,
             Outcome::Unknown { lost: false, .. } => Count::Unknown,
             Outcome::Unknown { lost: true, .. } => Count::Lost,
         });

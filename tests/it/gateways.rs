@@ -29,6 +29,7 @@ fn attempt(key: &str, minor: i64) -> Attempt {
         payment_reference: Some("ch_1".to_owned()),
         refund_reference: None,
         reason: None,
+        paid: false,
     }
 }
 

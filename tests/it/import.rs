@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use refundry::testing::access::Caller;
 use refundry::testing::clock::{Clock, SystemClock};
+use refundry::testing::connections::Connections;
 use refundry::testing::gateways::sandbox::Sandbox;
 use refundry::testing::gateways::{Gateway, Gateways};
 use refundry::testing::import::{FileProblem, Plan, Report, Stage, plan_of, replay};
@@ -37,7 +38,8 @@ impl World {
         let gateways = Gateways::of([sandbox.clone() as Arc<dyn Gateway>]);
         let (ledger, hints) = Ledger::new(store.clone(), clock, gateways.abilities());
         let tally = Arc::new(Tally::default());
-        let pay = Pay::new(ledger.clone(), gateways, Rules::default(), 7, tally.clone());
+        let connections = Arc::new(Connections::built_in_only(gateways));
+        let pay = Pay::new(ledger.clone(), connections, Rules::default(), 7, tally.clone());
         let pace = Pace {
             pay: Duration::from_millis(50),
             expire: Duration::from_secs(60),

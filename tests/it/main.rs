@@ -14,6 +14,7 @@ mod harness;
 mod import;
 mod native;
 mod outbound;
+mod providers;
 mod routes;
 mod store;
 mod tidy;

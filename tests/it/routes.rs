@@ -19,6 +19,7 @@ fn path(route: &Route, number: &str) -> String {
         "returns" => "ret",
         "transactions" => "txn",
         "keys" => "key",
+        "gateways" => "gw",
         "merchants" => "mer",
         "webhook_endpoints" => "whe",
         "deliveries" => return route.path.replace("{id}", &format!("dlv_{number}_{number}")),
@@ -82,6 +83,12 @@ async fn no_route_shows_or_touches_anothers_row() {
     let delivery = made["data"][0]["id"].as_str().unwrap().to_owned();
     let other = site.merchant("Other").await;
     let key = site.make_key(other, &Scope::ALL, 1000).await;
+    let secret = "d2hhdGV2ZXIgaXQgaXMsIGl0IGlzIGxvbmcgZW5vdWdo";
+    let gateway = serde_json::json!({
+        "name": "givex", "connector": "http",
+        "settings": {"url": "https://shop.example/refunds"}, "secrets": {"secret": secret},
+    });
+    site.post("/v1/gateways", gateway).send().await.expect(201);
     let events = site.events().await;
     for route in routes::all().filter(|route| route.path.contains("{id}")) {
         let id = match route.path.split('/').nth(2).unwrap() {
@@ -93,6 +100,7 @@ async fn no_route_shows_or_touches_anothers_row() {
             "merchants" => "mer_1",
             "webhook_endpoints" => &endpoint,
             "deliveries" => &delivery,
+            "gateways" => "givex",
             other => panic!("a row of {other} is needed here"),
         };
         let ask = ask(&site, route, &route.path.replace("{id}", id));

@@ -283,7 +283,7 @@ async fn notices_twice_late_or_early_change_nothing_twice() {
     at.settle().await;
     assert_eq!(at.read(refund).await, settled);
     assert_eq!(liar.payouts(), 1);
-    at.pay.notice(&Notice { key: "nobody's-12".to_owned() }).await;
+    at.pay.notice(&Notice::about("nobody's-12")).await;
     assert_eq!(at.tally.of(Count::Strange), 1);
 }
 

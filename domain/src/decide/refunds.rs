@@ -10,6 +10,7 @@ use crate::event::{Fact, LineShare, Move};
 use crate::ids::RefundId;
 use crate::money::Minor;
 use crate::outcome::{Failure, FailureCode};
+use crate::policy::Wanted;
 use crate::refund::{
     AskedBy, Destination, Execution, Part, Refund, RefundTransaction, State, TransactionState,
     Weight,
@@ -142,14 +143,17 @@ fn with_execution(
 ) -> Result<Vec<(usize, Minor, Execution)>, Refusal> {
     let mut shares = Vec::with_capacity(split.len());
     for (payment, amount) in split {
-        let provider = &draft.book.payments[*payment].provider;
-        let automatic = context.policy.pays_through(provider);
+        let lack = context
+            .policy
+            .lacks(&draft.book.payments[*payment].provider, wanted(draft, *payment, *amount));
         let execution = match (to, asked) {
             (Destination::OriginalPayment, Some(asked)) => {
-                check_gateway(asked, provider, context)?;
+                if let Some(rule) = lack.filter(|_| asked == Execution::Automatic) {
+                    return Err(not_automatic(rule));
+                }
                 asked
             }
-            (Destination::OriginalPayment, None) if automatic => Execution::Automatic,
+            (Destination::OriginalPayment, None) if lack.is_none() => Execution::Automatic,
             (Destination::OriginalPayment, None) => Execution::Notify,
             (_, Some(Execution::Automatic)) => {
                 let rule = "only the original payment is paid by a gateway";
@@ -167,6 +171,15 @@ fn with_execution(
         shares.push((*payment, *amount, execution));
     }
     Ok(shares)
+}
+
+fn wanted(draft: &Draft, payment: usize, amount: Minor) -> Wanted {
+    let source = &draft.book.payments[payment];
+    Wanted {
+        currency: draft.book.order.currency,
+        whole: amount == source.captured,
+        first: source.held.is_zero() && source.refunded.is_zero(),
+    }
 }
 
 pub fn check_gateway(

@@ -54,6 +54,23 @@ fn count_send(row: &mut RefundTransaction, context: &Context<'_>) {
     row.first_sent_at = row.first_sent_at.or(Some(context.now));
 }
 
+/// What was certainly not sent does not count: without it, the provider is to be given the attempt
+/// as if for the first time, and needs not be asked before. Once a start: the lease tells.
+fn uncount_send(draft: &mut Draft, index: usize, context: &Context<'_>) {
+    if draft.book.work.as_ref().is_none_or(|work| work.lease.is_none()) {
+        return;
+    }
+    let row = &mut draft.refund().transactions[index];
+    if row.state != TransactionState::Processing || row.execution != Execution::Automatic {
+        return;
+    }
+    row.sends = row.sends.saturating_sub(1);
+    if row.sends == 0 {
+        row.first_sent_at = None;
+    }
+    draft.mark_transaction(index, context);
+}
+
 /// Whether an attempt of the refund that counts as not paid is said to be paid by its provider.
 fn paid_before(draft: &mut Draft) -> bool {
     let rows = &draft.refund().transactions;
@@ -110,6 +127,12 @@ fn hear(draft: &mut Draft, index: usize, outcome: Outcome, report: &Report, cont
         Outcome::Waiting { .. }
         | Outcome::Acknowledged { .. }
         | Outcome::Unknown { lost: false, .. } => go_on(draft, index, report, context),
+        Outcome::NotTaken { .. } => {
+            if report.by == Reporter::Gateway {
+                uncount_send(draft, index, context);
+            }
+            go_on(draft, index, report, context);
+        }
         Outcome::Unknown { lost: true, .. } => doubt(draft, index, context),
         Outcome::Declined(failure) => {
             end(draft, index, TransactionState::Failed, Some(failure), context);
@@ -132,7 +155,10 @@ fn check_caller(row: &RefundTransaction, outcome: &Outcome) -> Result<(), Refusa
         Outcome::Declined(_) => Some(T::Failed),
         Outcome::CalledOff { .. } => Some(T::Canceled),
         Outcome::Reversed { .. } => Some(T::Reversed),
-        Outcome::Waiting { .. } | Outcome::Acknowledged { .. } | Outcome::Unknown { .. } => None,
+        Outcome::Waiting { .. }
+        | Outcome::Acknowledged { .. }
+        | Outcome::NotTaken { .. }
+        | Outcome::Unknown { .. } => None,
     };
     let again = said == Some(row.state);
     let automatic = row.execution == Execution::Automatic;
@@ -145,7 +171,10 @@ fn check_caller(row: &RefundTransaction, outcome: &Outcome) -> Result<(), Refusa
         Outcome::Done { .. } | Outcome::Declined(_) => open,
         Outcome::CalledOff { .. } => open && !automatic,
         Outcome::Reversed { .. } => row.state == T::Succeeded,
-        Outcome::Waiting { .. } | Outcome::Acknowledged { .. } | Outcome::Unknown { .. } => told,
+        Outcome::Waiting { .. }
+        | Outcome::Acknowledged { .. }
+        | Outcome::NotTaken { .. }
+        | Outcome::Unknown { .. } => told,
     };
     if !fits && !again {
         let verb = "reported so";
@@ -169,7 +198,10 @@ fn take_up(draft: &mut Draft, index: usize, outcome: &Outcome, context: &Context
         | Outcome::Waiting { .. }
         | Outcome::Declined(_)
         | Outcome::Reversed { .. } => true,
-        Outcome::Unknown { .. } | Outcome::Acknowledged { .. } | Outcome::CalledOff { .. } => false,
+        Outcome::NotTaken { .. }
+        | Outcome::Unknown { .. }
+        | Outcome::Acknowledged { .. }
+        | Outcome::CalledOff { .. } => false,
     };
     let row = &mut draft.refund().transactions[index];
     if has_it && row.state == TransactionState::Pending {
@@ -191,7 +223,7 @@ fn learn(
     let (reference, message) = match outcome {
         Outcome::Done { reference, .. } | Outcome::Acknowledged { reference } => (reference, None),
         Outcome::Waiting { reference, message } => (reference, Some(message)),
-        Outcome::Unknown { message, .. } => (&None, Some(message)),
+        Outcome::NotTaken { message } | Outcome::Unknown { message, .. } => (&None, Some(message)),
         Outcome::Declined(_) | Outcome::Reversed { .. } | Outcome::CalledOff { .. } => {
             return false;
         }

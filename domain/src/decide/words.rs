@@ -13,6 +13,7 @@ pub fn check(outcome: &Outcome) -> Result<(), Refusal> {
         Outcome::Waiting { reference, message } => (reference, Some(message)),
         Outcome::Declined(Failure { message, .. })
         | Outcome::Reversed { message }
+        | Outcome::NotTaken { message }
         | Outcome::Unknown { message, .. }
         | Outcome::CalledOff { message } => (&None, Some(message)),
     };
@@ -29,6 +30,7 @@ pub fn kept(outcome: &Outcome) -> Outcome {
         Outcome::Waiting { message, .. }
         | Outcome::Declined(Failure { message, .. })
         | Outcome::Reversed { message }
+        | Outcome::NotTaken { message }
         | Outcome::Unknown { message, .. }
         | Outcome::CalledOff { message } => {
             if text::check_multiline(message, checks::LONG).is_err() {

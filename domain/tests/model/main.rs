@@ -175,7 +175,8 @@ fn only_forward(before: &Refund, after: &Refund) {
             !final_ || (old.state, new.state) == (T::Succeeded, T::Reversed),
             "{old:?} {new:?}"
         );
-        assert!(old.sends <= new.sends);
+        // One send may turn out to have been none.
+        assert!(old.sends <= new.sends + 1);
         if old.provider_reference.is_some() && rank(old.state) >= 6 {
             assert_eq!(old.provider_reference, new.provider_reference, "a settled reference");
         }

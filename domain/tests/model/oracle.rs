@@ -99,7 +99,10 @@ fn may_report(row: &RefundTransaction, report: &Report) -> bool {
                 [T::Succeeded, T::Reversed].contains(&row.state)
             }
         }
-        Outcome::Waiting { .. } | Outcome::Acknowledged { .. } | Outcome::Unknown { .. } => {
+        Outcome::Waiting { .. }
+        | Outcome::Acknowledged { .. }
+        | Outcome::NotTaken { .. }
+        | Outcome::Unknown { .. } => {
             matches!(row.state, T::Requested | T::Processing)
         }
     }
@@ -128,6 +131,7 @@ pub fn reported(row: &RefundTransaction, report: &Report) -> TransactionState {
         }
         Outcome::Waiting { .. }
         | Outcome::Acknowledged { .. }
+        | Outcome::NotTaken { .. }
         | Outcome::Unknown { lost: false, .. } => told.then_some(T::Processing),
         Outcome::Declined(_) => open.then_some(T::Failed),
         Outcome::Reversed { .. } if state == T::Succeeded => Some(T::Reversed),

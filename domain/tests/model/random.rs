@@ -75,7 +75,10 @@ pub fn policy(random: &mut Random) -> Policy {
         let pays = if random.one_in(12) { !usual } else { usual };
         let information = random.one_in(3).then(|| random.pick(&["giro", "card"]).to_owned());
         let methods_needing_information = information.into_iter().collect();
-        providers.insert(name.to_owned(), Abilities { pays, methods_needing_information });
+        providers.insert(
+            name.to_owned(),
+            Abilities { pays, methods_needing_information, ..Abilities::full() },
+        );
     }
     Policy { approval, providers, information_expiry_ms: 1_000 }
 }
@@ -257,7 +260,7 @@ fn item(random: &mut Random, known: &Known) -> ItemAsk {
 pub fn report(random: &mut Random, amount: Minor) -> Report {
     let reference = random.maybe(2, |random| random.pick(&["re_1", "re_2"]).to_owned());
     let message = random.pick(&["no funds yet", "timed out"]).to_owned();
-    let outcome = match random.below(16) {
+    let outcome = match random.below(17) {
         0..=4 => Outcome::Done { reference, amount: random.maybe(2, |_| amount) },
         5 => Outcome::Done { reference, amount: amount.plus(Minor::new(1).unwrap()) },
         6 | 7 => Outcome::Waiting { reference, message },
@@ -266,6 +269,7 @@ pub fn report(random: &mut Random, amount: Minor) -> Report {
         12 => Outcome::Unknown { message, lost: false },
         13 => Outcome::Unknown { message, lost: true },
         14 => Outcome::Acknowledged { reference },
+        15 => Outcome::NotTaken { message },
         _ => Outcome::CalledOff { message },
     };
     let by = random.pick(&[

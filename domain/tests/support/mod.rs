@@ -48,8 +48,8 @@ pub fn minor(units: i64) -> Minor {
 /// any other provider is told.
 pub fn policy() -> Policy {
     let able = |method: Option<&str>| Abilities {
-        pays: true,
         methods_needing_information: method.map(str::to_owned).into_iter().collect(),
+        ..Abilities::full()
     };
     Policy {
         providers: BTreeMap::from([

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
+mod abilities;
 mod orders;
 mod refunds;
 mod requests;

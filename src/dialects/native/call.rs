@@ -93,6 +93,11 @@ fn say_limits(response: &mut Response, standing: Standing) {
 }
 
 impl Call {
+    /// What stands in the path where an id would, `/v1/gateways/{id}/…`.
+    pub fn segment(&self) -> &str {
+        self.parts.uri.path().split('/').nth(3).unwrap_or_default()
+    }
+
     /// The id in the path, `/v1/orders/{id}/…`; `None` when no row can have it.
     pub fn id<T: Numbered>(&self) -> Option<T> {
         self.parts.uri.path().split('/').nth(3).and_then(id)

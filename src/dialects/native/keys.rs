@@ -52,6 +52,7 @@ pub async fn create(right: Right<Administers>, call: Call) -> Result<Response, P
         Administered::Key(key) => Ok(created(&KeyView::of(&key).with_secret(&secret))),
         Administered::Merchant(_)
         | Administered::Endpoint(_)
+        | Administered::Connection(_)
         | Administered::Unknown
         | Administered::Stale => Err(unknown()),
     }
@@ -127,6 +128,7 @@ pub async fn revoke(right: Right<Administers>, call: Call) -> Result<Response, P
         Administered::Key(key) => Ok(shown(&KeyView::of(&key))),
         Administered::Merchant(_)
         | Administered::Endpoint(_)
+        | Administered::Connection(_)
         | Administered::Unknown
         | Administered::Stale => Err(unknown()),
     }

@@ -39,6 +39,7 @@ pub async fn create(right: Right<Administers>, call: Call) -> Result<Response, P
         Administered::Merchant(merchant) => Ok(created(&MerchantView::of(&merchant))),
         Administered::Key(_)
         | Administered::Endpoint(_)
+        | Administered::Connection(_)
         | Administered::Unknown
         | Administered::Stale => Err(unknown()),
     }
@@ -75,6 +76,7 @@ pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, P
         Administered::Merchant(merchant) => Ok(shown(&MerchantView::of(&merchant))),
         Administered::Key(_)
         | Administered::Endpoint(_)
+        | Administered::Connection(_)
         | Administered::Unknown
         | Administered::Stale => Err(unknown()),
     }

@@ -5,6 +5,7 @@ mod call;
 mod deliveries;
 mod events;
 pub mod format;
+mod gateways;
 mod keys;
 mod merchants;
 pub mod openapi;

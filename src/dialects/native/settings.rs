@@ -32,6 +32,7 @@ pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, P
             }
             Administered::Key(_)
             | Administered::Endpoint(_)
+            | Administered::Connection(_)
             | Administered::Unknown
             | Administered::Stale => {}
         }

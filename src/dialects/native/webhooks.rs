@@ -73,6 +73,7 @@ pub async fn create(right: Right<Administers>, call: Call) -> Result<Response, P
         }
         Administered::Merchant(_)
         | Administered::Key(_)
+        | Administered::Connection(_)
         | Administered::Unknown
         | Administered::Stale => Err(unknown()),
     }
@@ -212,7 +213,10 @@ pub async fn apply(
     match right.administer(Administration::ChangeEndpoint { endpoint, change }).await? {
         Administered::Endpoint(endpoint) => Ok(Some(endpoint)),
         Administered::Stale => Ok(None),
-        Administered::Merchant(_) | Administered::Key(_) | Administered::Unknown => Err(unknown()),
+        Administered::Merchant(_)
+        | Administered::Key(_)
+        | Administered::Connection(_)
+        | Administered::Unknown => Err(unknown()),
     }
 }
 

@@ -38,6 +38,9 @@ pub enum Code {
     IdempotencyKeyReused,
     IdempotencyKeyInProgress,
     KeyNotFound,
+    GatewayNotFound,
+    GatewayExists,
+    NotificationRefused,
     MerchantNotFound,
     EndpointNotFound,
     EndpointDisabled,
@@ -50,7 +53,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Code; 33] = [
+    pub const ALL: [Code; 36] = [
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::UnsupportedMediaType,
@@ -75,6 +78,9 @@ impl Code {
         Code::IdempotencyKeyReused,
         Code::IdempotencyKeyInProgress,
         Code::KeyNotFound,
+        Code::GatewayNotFound,
+        Code::GatewayExists,
+        Code::NotificationRefused,
         Code::MerchantNotFound,
         Code::EndpointNotFound,
         Code::EndpointDisabled,
@@ -123,6 +129,9 @@ impl Code {
                 ("idempotency_key_in_progress", 409, "The first request still runs")
             }
             Code::KeyNotFound => ("key_not_found", 404, "No such API key"),
+            Code::GatewayNotFound => ("gateway_not_found", 404, "No such gateway"),
+            Code::GatewayExists => ("gateway_exists", 409, "Gateway connected already"),
+            Code::NotificationRefused => ("notification_refused", 401, "Notification not believed"),
             Code::MerchantNotFound => ("merchant_not_found", 404, "No such merchant"),
             Code::EndpointNotFound => {
                 ("webhook_endpoint_not_found", 404, "No such webhook endpoint")

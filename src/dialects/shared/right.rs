@@ -9,7 +9,7 @@ use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::{
     KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
-use refundry_domain::merchant::{Administration, Key, Merchant, Scope};
+use refundry_domain::merchant::{Administration, Connection, Key, Merchant, Scope};
 use refundry_domain::order::Order;
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
@@ -22,7 +22,9 @@ use crate::access::Caller;
 use crate::access::gate::{Admitted, Denied, Gate};
 use crate::access::limits::Standing;
 use crate::access::seal::Sealer;
+use crate::connections::{self, Connections};
 use crate::delivery::Counter;
+use crate::gateways::connectors::Texts;
 use crate::ledger::{Answered, Fault, Ledger};
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
 use crate::store::{
@@ -43,6 +45,7 @@ struct Parts {
     gate: Arc<Gate>,
     sealer: Arc<Sealer>,
     counter: Counter,
+    connections: Arc<Connections>,
     stopping: watch::Receiver<bool>,
     streams: Arc<Semaphore>,
 }
@@ -56,11 +59,13 @@ impl Desk {
         ledger: Arc<Ledger>,
         gate: Arc<Gate>,
         sealer: Arc<Sealer>,
+        connections: Arc<Connections>,
         counter: Counter,
         stopping: watch::Receiver<bool>,
     ) -> Desk {
         let streams = Arc::new(Semaphore::new(STREAMS_MOST));
-        Desk(Arc::new(Parts { ledger, gate, sealer, counter, stopping, streams }))
+        let parts = Parts { ledger, gate, sealer, connections, counter, stopping, streams };
+        Desk(Arc::new(parts))
     }
 
     /// Who asks, and what is left of the key's quota.
@@ -333,11 +338,34 @@ impl Right<Administers> {
         let task = tokio::spawn(async move {
             let done = desk.0.ledger.administer(&caller, change).await;
             desk.0.gate.forget();
+            desk.0.connections.forget();
             done
         });
         task.await.unwrap_or_else(|_| {
             Err(StoreError::Unavailable("the change was broken off".to_owned()).into())
         })
+    }
+
+    pub async fn connections(&self) -> Result<Vec<Connection>, StoreError> {
+        self.store().connections(self.merchant()).await
+    }
+
+    /// Credentials as they are kept.
+    pub fn seal(&self, gateway: &str, secrets: &Texts) -> Result<Vec<u8>, Problem> {
+        connections::sealed(&self.desk.0.sealer, self.merchant(), gateway, secrets)
+            .map_err(|error| Problem::new(Code::Internal, format!("Nothing was kept: {error}.")))
+    }
+
+    /// Whether a connection can be used, as far as can be told without its provider.
+    pub fn open(&self, row: &Connection) -> Result<(), String> {
+        self.desk.0.connections.open(row).map(|_| ())
+    }
+
+    /// Whether the provider takes the credentials. A client that hangs up does not break it off.
+    pub async fn try_out(&self, row: Connection) -> Result<(), String> {
+        let connections = self.desk.0.connections.clone();
+        let task = tokio::spawn(async move { connections.test(&row).await });
+        task.await.unwrap_or_else(|_| Err("the test was broken off".to_owned()))
     }
 
     pub fn is_operator(&self) -> bool {

@@ -55,12 +55,15 @@ impl Sandbox {
 
 #[async_trait]
 impl Gateway for Sandbox {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { pays: true, methods_needing_information: vec!["bank_transfer".to_owned()] }
+        Abilities {
+            methods_needing_information: vec!["bank_transfer".to_owned()],
+            ..Abilities::full()
+        }
     }
 
     fn deduplicates(&self) -> bool {
@@ -69,6 +72,11 @@ impl Gateway for Sandbox {
 
     fn can_be_asked(&self) -> bool {
         true
+    }
+
+    /// It lives in this process, and is made to fail on purpose.
+    fn tires(&self) -> bool {
+        false
     }
 
     fn concurrency(&self) -> usize {

@@ -335,7 +335,7 @@ impl Writer {
         for key in keys {
             self.waiting -= 1;
             // Without workers nobody listens; they ask by themselves when they are back.
-            let _ = self.notices.send(Notice { key: key? });
+            let _ = self.notices.send(Notice::about(&key?));
         }
         Ok(())
     }

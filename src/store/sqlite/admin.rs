@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Fail;
 use super::commit::{Batch, insert_event};
+use super::connections;
 use super::hooks;
 use super::load;
 use super::rows;
@@ -64,6 +65,9 @@ pub fn administer(
             };
             create_key(&writer.conn, batch, by, name, &key)?;
             Ok(Administered::Key(key))
+        }
+        Administration::SetConnection(change) => {
+            connections::set(&writer.conn, batch, merchant, by, change)
         }
         Administration::SetAdminKey { hash } => set_admin_key(&writer.conn, batch, by, hash),
         Administration::RevokeKey { key: id } => {

@@ -14,6 +14,7 @@ macro_rules! select {
 mod admin;
 mod checkpoint;
 mod commit;
+mod connections;
 mod events;
 mod hooks;
 mod list;
@@ -41,7 +42,7 @@ use refundry_domain::changes::{Queue, Work};
 use refundry_domain::ids::{
     EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
-use refundry_domain::merchant::{Administration, Key, Merchant};
+use refundry_domain::merchant::{self, Administration, Key, Merchant};
 use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
@@ -361,6 +362,17 @@ impl Store for SqliteStore {
 
     async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError> {
         self.read(move |conn| admin::key(conn, merchant, key)).await
+    }
+
+    async fn connections(
+        &self,
+        merchant: MerchantId,
+    ) -> Result<Vec<merchant::Connection>, StoreError> {
+        self.read(move |conn| connections::of(conn, merchant)).await
+    }
+
+    async fn all_connections(&self) -> Result<Vec<merchant::Connection>, StoreError> {
+        self.read(connections::all).await
     }
 
     fn instance(&self) -> Arc<str> {

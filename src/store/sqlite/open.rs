@@ -37,11 +37,16 @@ struct Migration {
 }
 
 /// Forward only, each once, in this order; what was released is never changed.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         number: 1,
         name: "0001_books",
         sql: include_str!("../migrations/0001_books/sqlite.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "0002_gateways",
+        sql: include_str!("../migrations/0002_gateways/sqlite.sql"),
     },
     Migration {
         number: 3,

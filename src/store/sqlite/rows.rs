@@ -3,9 +3,9 @@
 
 use refundry_domain::changes::{Lease, Queue, Work};
 use refundry_domain::ids::{
-    EventId, KeyId, MerchantId, OrderId, RefundId, ReturnId, Timestamp, TransactionId,
+    EventId, GatewayId, KeyId, MerchantId, OrderId, RefundId, ReturnId, Timestamp, TransactionId,
 };
-use refundry_domain::merchant::{Key, Merchant};
+use refundry_domain::merchant::{Connection, Key, Merchant};
 use refundry_domain::money::{Currency, Minor};
 use refundry_domain::order::{Chain, Customer, Line, LineKind, Order, Payment, PaymentKind};
 use refundry_domain::outcome::{Failure, FailureCode};
@@ -38,6 +38,8 @@ pub const EVENT: &str = "merchant, number, order_number, position, name, subject
 pub const MERCHANT: &str = "number, name, settings, created_at, updated_at";
 pub const KEY: &str =
     "merchant, number, name, scopes, hash, rate_per_second, created_at, revoked_at";
+pub const CONNECTION: &str =
+    "merchant, name, number, connector, settings, sealed, enabled, created_at, updated_at";
 pub const WORK: &str = "queue, subject, due, lease_worker, lease_until, merchant";
 pub const SEAL: &str = "number, last_event, events, digest, sealed_at";
 
@@ -256,6 +258,23 @@ pub fn key(row: &Row<'_>) -> Result<Key, Fail> {
         rate_per_second: columns.small()?,
         created_at: columns.time()?,
         revoked_at: columns.some_time()?,
+    })
+}
+
+pub fn connection(row: &Row<'_>) -> Result<Connection, Fail> {
+    let mut columns = Columns::of(row);
+    let merchant = MerchantId(columns.int()?);
+    let name = columns.text()?.to_owned();
+    Ok(Connection {
+        id: GatewayId(columns.int()?),
+        merchant,
+        name,
+        connector: columns.text()?.to_owned(),
+        settings: encode::read_texts(columns.text()?)?,
+        sealed: columns.row.get(columns.at())?,
+        enabled: columns.row.get(columns.at())?,
+        created_at: columns.time()?,
+        updated_at: columns.time()?,
     })
 }
 

@@ -11,7 +11,7 @@ use refundry_domain::changes::{Queue, Work};
 use refundry_domain::ids::{
     EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
-use refundry_domain::merchant::{Administration, Key, Merchant};
+use refundry_domain::merchant::{Administration, Connection, Key, Merchant};
 use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
@@ -173,6 +173,14 @@ impl Store for Faulty {
 
     async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError> {
         self.inner.key(merchant, key).await
+    }
+
+    async fn connections(&self, merchant: MerchantId) -> Result<Vec<Connection>, StoreError> {
+        self.inner.connections(merchant).await
+    }
+
+    async fn all_connections(&self) -> Result<Vec<Connection>, StoreError> {
+        self.inner.all_connections().await
     }
 
     fn instance(&self) -> Arc<str> {

@@ -92,12 +92,15 @@ pub fn done(attempt: &Attempt) -> Outcome {
 
 #[async_trait]
 impl Gateway for Liar {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.name
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { pays: true, methods_needing_information: vec!["bank_transfer".to_owned()] }
+        Abilities {
+            methods_needing_information: vec!["bank_transfer".to_owned()],
+            ..Abilities::full()
+        }
     }
 
     fn deduplicates(&self) -> bool {

@@ -4,6 +4,7 @@ pub mod faulty;
 pub mod liar;
 pub mod payouts;
 pub mod population;
+pub mod provider;
 pub mod receiver;
 pub mod site;
 pub mod store;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use refundry::testing::access::Caller;
 use refundry::testing::clock::ManualClock;
+use refundry::testing::connections::Connections;
 use refundry::testing::gateways::sandbox::{self, Sandbox};
 use refundry::testing::gateways::{Attempt, Gateway, Gateways, Notice};
 use refundry::testing::ledger::{Answered, Hint, Ledger};
@@ -26,7 +27,7 @@ use tokio::sync::mpsc;
 
 pub const LEASE_MS: i64 = 60_000;
 /// A Sunday in 2026.
-const START: Timestamp = Timestamp(1_780_000_000_000);
+pub const START: Timestamp = Timestamp(1_780_000_000_000);
 
 /// One server's payouts. The fields are in the order in which they let go.
 pub struct Payouts {
@@ -39,6 +40,7 @@ pub struct Payouts {
     pub merchant: MerchantId,
     hints: mpsc::UnboundedReceiver<Hint>,
     gateways: Gateways,
+    pub connections: Arc<Connections>,
     seed: u64,
     home: Arc<TempDir>,
 }
@@ -62,6 +64,12 @@ impl Payouts {
         Payouts::in_home(home, clock, Gateways::of([gateway]), 1).await
     }
 
+    /// As [`Payouts::over`], under a clock that the gateway has too.
+    pub async fn with_clock(gateway: Arc<dyn Gateway>, clock: Arc<ManualClock>) -> Payouts {
+        let home = Arc::new(TempDir::new().unwrap());
+        Payouts::in_home(home, clock, Gateways::of([gateway]), 1).await
+    }
+
     async fn in_home(
         home: Arc<TempDir>,
         clock: Arc<ManualClock>,
@@ -72,9 +80,23 @@ impl Payouts {
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
         let merchant = first_merchant(&ledger).await;
         let tally = Arc::new(Tally::default());
-        let pay = Pay::new(ledger.clone(), gateways.clone(), rules(), seed, tally.clone());
+        let connections = Arc::new(Connections::built_in_only(gateways.clone()));
+        let pay = Pay::new(ledger.clone(), connections.clone(), rules(), seed, tally.clone());
         let expire = Expire::new(ledger.clone(), tally.clone());
-        Payouts { pay, expire, tally, ledger, store, clock, merchant, hints, gateways, seed, home }
+        Payouts {
+            pay,
+            expire,
+            tally,
+            ledger,
+            store,
+            clock,
+            merchant,
+            hints,
+            gateways,
+            connections,
+            seed,
+            home,
+        }
     }
 
     /// The process dies and another one opens the same books.
@@ -104,7 +126,7 @@ impl Payouts {
     /// Another worker over the same books.
     pub fn another(&self, seed: u64) -> Pay {
         let tally = self.tally.clone();
-        Pay::new(self.ledger.clone(), self.gateways.clone(), rules(), seed, tally)
+        Pay::new(self.ledger.clone(), self.connections.clone(), rules(), seed, tally)
     }
 
     pub async fn ask(&self, target: Target, command: Command) -> Result<Book, Refusal> {
@@ -228,7 +250,7 @@ impl Payouts {
     }
 
     pub fn notice(&self, transaction: &RefundTransaction) -> Notice {
-        Notice { key: transaction.key.clone() }
+        Notice::about(&transaction.key)
     }
 }
 
@@ -246,6 +268,7 @@ pub fn attempt(book: &Book) -> Attempt {
         payment_reference: None,
         refund_reference: None,
         reason: None,
+        paid: false,
     }
 }
 

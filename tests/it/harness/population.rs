@@ -250,7 +250,7 @@ fn news(random: &mut Random, refund: &Refund) -> Intent {
     }
     let reference = random.one_in(2).then(|| format!("re_{}", random.below(5)));
     let failure = Failure { code: FailureCode::Declined, message: "no".to_owned() };
-    let outcome = match random.below(8) {
+    let outcome = match random.below(9) {
         0 => Outcome::Waiting { reference, message: "waits for funds".to_owned() },
         1 => Outcome::Declined(failure),
         2 => Outcome::Reversed { message: "taken back".to_owned() },
@@ -258,6 +258,7 @@ fn news(random: &mut Random, refund: &Refund) -> Intent {
         4 => Outcome::Acknowledged { reference },
         5 => Outcome::CalledOff { message: "never mind".to_owned() },
         6 => Outcome::Done { reference, amount: Minor::new(1) },
+        7 => Outcome::NotTaken { message: "no connection".to_owned() },
         _ => Outcome::Done { reference, amount: None },
     };
     let by = if row.execution == Execution::Automatic && !random.one_in(4) {

@@ -14,19 +14,22 @@ use hyper_util::rt::TokioIo;
 use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
+use refundry::testing::connections::{Connections, Means};
 use refundry::testing::delivery::{Addresses, Counter, Formats};
 use refundry::testing::dialects::native::format::Native;
+use refundry::testing::gateways::{Gateways, connectors};
 use refundry::testing::http::server::{self, Drained};
 use refundry::testing::http::site;
 use refundry::testing::ledger::Ledger;
 use refundry::testing::outbound::addresses::Network;
+use refundry::testing::outbound::{Client, Limits, SystemResolver};
 use refundry::testing::store::{Administered, Store};
 use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::{Administration, Scope};
 use refundry_domain::policy::Abilities;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::store::{Home, NOW};
@@ -55,12 +58,23 @@ impl Site {
     pub async fn over(home: Home, store: Arc<dyn Store>) -> Site {
         let clock = Arc::new(ManualClock::at(NOW));
         let voucher = vec!["voucher".to_owned()];
-        let abilities = Abilities { pays: true, methods_needing_information: voucher };
+        let abilities = Abilities { methods_needing_information: voucher, ..Abilities::full() };
         let providers = BTreeMap::from([("sandbox".to_owned(), abilities)]);
         let time: Arc<dyn Clock> = clock.clone();
         let (ledger, _hints) = Ledger::new(store.clone(), time.clone(), providers);
         let sealer = Arc::new(Sealer::from_directory(home.dir.path()).unwrap());
-        let mut site = site(ledger.clone(), store, time, sealer.clone(), counter());
+        ledger.count_connections(connectors::abilities);
+        let means = Means {
+            store: store.clone(),
+            sealer: sealer.clone(),
+            client: Client::new(&Limits::default(), Arc::new(SystemResolver)),
+            clock: time.clone(),
+            timeout: Duration::from_secs(5),
+        };
+        let connections = Arc::new(Connections::new(Gateways::default(), means));
+        let (tell, _nobody_listens) = mpsc::unbounded_channel();
+        let mut site =
+            site(ledger.clone(), store, time, sealer.clone(), connections, counter(), tell);
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
         site.router = site.router.route("/bug", bug);
@@ -71,7 +85,8 @@ impl Site {
             let _ = stopped.await;
         }));
         let key = String::new();
-        let mut site = Site { home, clock, ledger, sealer, address, key, stop: Some(stop), served };
+        let stop = Some(stop);
+        let mut site = Site { home, clock, ledger, sealer, address, key, stop, served };
         site.key = site.make_key(MerchantId(1), &Scope::ALL, 100_000).await;
         site
     }

@@ -33,7 +33,7 @@ impl Home {
 
 pub fn policy() -> Arc<Policy> {
     let abilities =
-        Abilities { pays: true, methods_needing_information: vec!["voucher".to_owned()] };
+        Abilities { methods_needing_information: vec!["voucher".to_owned()], ..Abilities::full() };
     Arc::new(Policy {
         providers: BTreeMap::from([("sandbox".to_owned(), abilities)]),
         information_expiry_ms: 86_400_000,

@@ -2,6 +2,7 @@
 
 mod administration;
 mod bulk;
+mod gateways;
 mod hostile;
 mod limits;
 mod orders;

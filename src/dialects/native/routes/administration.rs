@@ -1,9 +1,9 @@
-//! Keys, merchants and settings.
+//! Keys, gateways, merchants and settings.
 
 use super::super::call::serve;
 use super::super::route::Route;
-use super::super::wire::administration;
-use super::super::{keys, merchants, settings};
+use super::super::wire::{administration, gateways as wire};
+use super::super::{gateways, keys, merchants, settings};
 use super::{AFTER, BEFORE, LIMIT, shape};
 use crate::dialects::shared::replay::KeyRule;
 use crate::dialects::shared::right::{Administers, Scoped};
@@ -29,6 +29,32 @@ pub static ROUTES: &[Route] = &[
         .scopes(Administers::ANY)
         .key(KeyRule::Refused)
         .shows(shape::<administration::KeyView<'_>>),
+    Route::post("/v1/gateways", "create_gateway", |route| serve(route, gateways::create))
+        .summary("Connects an account at a provider")
+        .scopes(Administers::ANY)
+        .key(KeyRule::Refused)
+        .takes(shape::<wire::GatewayAsk>)
+        .makes(shape::<wire::GatewayView<'_>>),
+    Route::get("/v1/gateways", "list_gateways", |route| serve(route, gateways::list))
+        .summary("Lists the connected gateways, newest first")
+        .scopes(Administers::ANY)
+        .query(&[AFTER, BEFORE, LIMIT])
+        .lists(shape::<wire::GatewayView<'_>>),
+    Route::get("/v1/gateways/{id}", "get_gateway", |route| serve(route, gateways::show))
+        .summary("Shows a gateway, by its id or name")
+        .scopes(Administers::ANY)
+        .shows(shape::<wire::GatewayView<'_>>),
+    Route::patch("/v1/gateways/{id}", "update_gateway", |route| serve(route, gateways::change))
+        .summary("Configures a gateway anew, or switches it on or off")
+        .scopes(Administers::ANY)
+        .key(KeyRule::Refused)
+        .takes(shape::<wire::GatewayPatch>)
+        .shows(shape::<wire::GatewayView<'_>>),
+    Route::post("/v1/gateways/{id}/test", "test_gateway", |route| serve(route, gateways::test))
+        .summary("Asks the provider whether the credentials work; moves no money")
+        .scopes(Administers::ANY)
+        .key(KeyRule::Refused)
+        .shows(shape::<wire::TestView>),
     Route::post("/v1/merchants", "create_merchant", |route| serve(route, merchants::create))
         .summary("Makes a merchant; for the operator")
         .scopes(Administers::ANY)

@@ -6,8 +6,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use refundry_domain::ids::{
-    EndpointId, EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp,
-    TransactionId,
+    EndpointId, EventId, GatewayId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId,
+    Timestamp, TransactionId,
 };
 use refundry_domain::merchant::Scope;
 use refundry_domain::money::{Currency, Minor, Money};
@@ -49,6 +49,7 @@ numbered! {
     ReturnId "ret_" "a return",
     EventId "evt_" "an event",
     KeyId "key_" "a key",
+    GatewayId "gw_" "a gateway",
     MerchantId "mer_" "a merchant",
     EndpointId "whe_" "a webhook endpoint",
 }
@@ -138,6 +139,7 @@ pub type RefundTag = Id<RefundId>;
 pub type ReturnTag = Id<ReturnId>;
 pub type EventTag = Id<EventId>;
 pub type KeyTag = Id<KeyId>;
+pub type GatewayTag = Id<GatewayId>;
 pub type MerchantTag = Id<MerchantId>;
 pub type EndpointTag = Id<EndpointId>;
 pub type LineWord = Word<LineKind>;
