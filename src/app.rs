@@ -16,7 +16,7 @@ use crate::access::seal::{SealError, Sealer};
 use crate::access::{Caller, secret};
 use crate::clock::Clock;
 use crate::config::{Config, Payouts, Webhooks};
-use crate::delivery::{self, Addresses, Counter, Deliver, Formats, Ground};
+use crate::delivery::{self, Addresses, Counter, Counts, Deliver, Formats, Ground};
 use crate::dialects::native::format::Native;
 use crate::gateways::sandbox::{RecordError, Sandbox};
 use crate::gateways::{Gateway, Gateways};
@@ -166,6 +166,7 @@ fn counter(config: &Config) -> Counter {
             allow_http: config.webhooks.allow_http,
             allowed: networks.collect(),
         },
+        counts: Counts::default(),
     }
 }
 

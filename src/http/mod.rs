@@ -40,7 +40,9 @@ pub fn site(
     counter: Counter,
 ) -> Site {
     let (stop, stopping) = watch::channel(false);
-    let metrics = Arc::new(Metrics::default());
+    let mut metrics = Metrics::default();
+    metrics.register_webhooks(&counter.counts);
+    let metrics = Arc::new(metrics);
     let seen = metrics.clone();
     ledger.observe(Box::new(move |command, answered| seen.command(command, answered)));
     let gate = Arc::new(Gate::new(store, clock));
