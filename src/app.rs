@@ -17,7 +17,7 @@ use crate::access::{Caller, secret};
 use crate::clock::Clock;
 use crate::config::{Config, Payouts, Webhooks};
 use crate::connections::{Connections, Means};
-use crate::delivery::{self, Addresses, Counter, Deliver, Formats, Ground};
+use crate::delivery::{self, Addresses, Counter, Counts, Deliver, Formats, Ground};
 use crate::dialects::native::format::Native;
 use crate::gateways::sandbox::{RecordError, Sandbox};
 use crate::gateways::{Gateway, Gateways, connectors};
@@ -186,6 +186,7 @@ fn counter(config: &Config) -> Counter {
             allow_http: config.webhooks.allow_http,
             allowed: networks.collect(),
         },
+        counts: Counts::default(),
     }
 }
 

@@ -31,8 +31,11 @@ const DOWN_CONCURRENCY: usize = 2;
 /// The feed is not read more often than this, plus this much for each endpoint there is.
 const READ_GAP: Duration = Duration::from_millis(10);
 const READ_GAP_EACH: Duration = Duration::from_micros(200);
-/// How far the cursor moves over events of no interest before that is written down.
+/// How long an endpoint that cannot be served is let be.
+const TROUBLE: Duration = Duration::from_secs(30);
+/// How far and for how long the cursor moves over events of no interest before that is written down.
 const CURSOR_LAG: i64 = 1_000;
+const CURSOR_WAIT: Duration = Duration::from_secs(1);
 
 /// What a lane is told and whom it tells.
 pub struct Lines {
@@ -53,6 +56,7 @@ pub struct Lane {
     rows: Vec<Delivery>,
     /// The cursor that was written down last.
     told: EventId,
+    told_at: Instant,
     /// When the feed is to be read again; `None` until something happens.
     read_at: Option<Instant>,
     read_last: Instant,
@@ -65,9 +69,18 @@ pub struct Lane {
 pub async fn run(parts: Arc<Parts>, mut lines: Lines) {
     let endpoint = lines.endpoint.borrow_and_update().clone();
     let id = endpoint.id;
+    let (mut told, mut stop) = (lines.endpoint.clone(), lines.stop.clone());
     match Lane::begin(parts, lines, endpoint).await {
         Ok(lane) => lane.work().await,
-        Err(error) => tracing::warn!(endpoint = %id, %error, "a webhook endpoint cannot be served"),
+        Err(error) => {
+            tracing::warn!(endpoint = %id, %error, "a webhook endpoint cannot be served");
+            // It is begun anew when this ends.
+            tokio::select! {
+                _ = told.changed() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+                () = tokio::time::sleep(TROUBLE) => {}
+            }
+        }
     }
 }
 
@@ -86,6 +99,7 @@ impl Lane {
             target: Arc::new(target(&parts, &endpoint)?),
             mood: Mood::of(endpoint.failing_since),
             told: endpoint.cursor,
+            told_at: now,
             queue,
             parts,
             lines,
@@ -109,6 +123,8 @@ impl Lane {
             }
             self.tell().await;
             if self.closing && self.tries.is_empty() {
+                // Whoever serves the endpoint next has to find all of it in the books.
+                self.until_written().await;
                 return;
             }
             self.wait().await;
@@ -118,10 +134,7 @@ impl Lane {
     /// Reads the feed on, if it is time and there is room.
     async fn read(&mut self) {
         let now = Instant::now();
-        let room = self.queue.waiting() < WINDOW
-            && self.queue.held() < HELD_MOST
-            && !(self.mood.is_down() && self.queue.waiting() > 0);
-        if !room || self.read_at.is_none_or(|at| at > now) {
+        if !self.has_room() || self.read_at.is_none_or(|at| at > now) {
             return;
         }
         // Before the books are asked, so that a commit meanwhile is seen afterwards.
@@ -150,6 +163,13 @@ impl Lane {
         }
     }
 
+    /// Whether there is a use in reading more.
+    fn has_room(&self) -> bool {
+        self.queue.waiting() < WINDOW
+            && self.queue.held() < HELD_MOST
+            && !(self.mood.is_down() && self.queue.waiting() > 0)
+    }
+
     /// Sends as much as may be under way at once.
     fn launch(&mut self) {
         let now = self.parts.clock.now();
@@ -167,9 +187,9 @@ impl Lane {
     /// Hands over what is to be written down.
     async fn tell(&mut self) {
         let cursor = self.queue.cursor();
-        let idle = self.queue.waiting() == 0 && self.read_at.is_none();
+        let late = self.closing || self.told_at.elapsed() >= CURSOR_WAIT;
         let lag = cursor.0 - self.told.0;
-        if self.rows.is_empty() && lag < if idle || self.closing { 1 } else { CURSOR_LAG } {
+        if self.rows.is_empty() && lag < if late { 1 } else { CURSOR_LAG } {
             return;
         }
         let progress = Progress {
@@ -182,7 +202,7 @@ impl Lane {
         let lost = self.lost.clone();
         // Without a recorder the process ends.
         let _ = self.lines.recorder.send(Note::Lot { progress, lost }).await;
-        self.told = cursor;
+        (self.told, self.told_at) = (cursor, Instant::now());
     }
 
     async fn wait(&mut self) {
@@ -226,7 +246,8 @@ impl Lane {
     /// How long nothing happens unless it is told to us.
     fn next_look(&self) -> Duration {
         let (look, now) = (self.parts.rules.look, self.parts.clock.now());
-        let read = self.read_at.map_or(look, |at| at.saturating_duration_since(Instant::now()));
+        let read_at = self.read_at.filter(|_| self.has_room());
+        let read = read_at.map_or(look, |at| at.saturating_duration_since(Instant::now()));
         let next = look.min(read);
         // What is due and may not go yet must not keep us awake.
         if self.closing || !self.mood.may_send(now) || self.queue.flying() >= self.most() {
@@ -296,10 +317,12 @@ impl Lane {
         if status.is_some_and(|status| (200..300).contains(&status)) {
             row.state = DeliveryState::Succeeded;
             self.mood.succeeded();
+            self.parts.counts.succeeded.inc();
             self.rows.extend(self.queue.tried(row, now));
             return;
         }
         self.mood.failed(now);
+        self.parts.counts.failed.inc();
         let quiet = pause.map(|ms| self.mood.pause(now, ms));
         match schedule::next(row.round, now) {
             Some(_) | None if status == Some(410) => row.state = DeliveryState::Failed,
@@ -329,13 +352,19 @@ impl Lane {
         }
     }
 
+    /// Waits until everything that was told is written down.
+    async fn until_written(&self) {
+        let (reply, written) = oneshot::channel();
+        // Without a recorder the process ends.
+        let _ = self.lines.recorder.send(Note::Barrier(reply)).await;
+        let _ = written.await;
+    }
+
     /// Takes up that the endpoint, its secrets or its pending rows were changed by somebody.
     async fn renew(&mut self) {
         let endpoint = self.lines.endpoint.borrow_and_update().clone();
         self.tell().await;
-        let (reply, written) = oneshot::channel();
-        let _ = self.lines.recorder.send(Note::Barrier(reply)).await;
-        let _ = written.await;
+        self.until_written().await;
         let pending = rows(&self.parts, &endpoint, EventId(0), &[DeliveryState::Pending]).await;
         match (pending, target(&self.parts, &endpoint)) {
             (Ok(pending), Ok(target)) => {

@@ -151,6 +151,14 @@ impl Addresses {
 pub struct Counter {
     pub formats: Formats,
     pub addresses: Addresses,
+    pub counts: Counts,
+}
+
+/// How many tries there were in this process, by what came of them.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub succeeded: prometheus_client::metrics::counter::Counter,
+    pub failed: prometheus_client::metrics::counter::Counter,
 }
 
 /// How deliveries are carried out.
@@ -177,6 +185,7 @@ struct Parts {
     formats: Formats,
     client: Client,
     rules: Rules,
+    counts: Counts,
     /// This process, as leases name it.
     worker: i64,
     lanes: AtomicU32,
@@ -233,6 +242,7 @@ impl Deliver {
             formats: counter.formats.clone(),
             client: Client::new(&limits, Arc::new(guarded)),
             rules,
+            counts: counter.counts.clone(),
             worker,
             lanes: AtomicU32::new(0),
         };

@@ -1,9 +1,11 @@
 //! Writes down what became of tries: of all endpoints together, so that many share a commit.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use refundry_domain::ids::EndpointId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::webhooks::Progress;
@@ -41,19 +43,29 @@ pub async fn run(store: Arc<dyn Store>, worker: i64, mut notes: mpsc::Receiver<N
 }
 
 async fn write(store: &dyn Store, worker: i64, notes: impl Iterator<Item = Note>) {
-    let (mut progress, mut owners, mut barriers) = (Vec::new(), Vec::new(), Vec::new());
+    let mut progress: Vec<Progress> = Vec::new();
+    let mut owners: HashMap<EndpointId, (usize, Arc<AtomicBool>)> = HashMap::new();
+    let mut barriers = Vec::new();
     for note in notes {
         match note {
-            Note::Lot { progress: one, lost } => {
-                owners.push((one.endpoint, lost));
-                progress.push(one);
-            }
+            Note::Lot { progress: one, lost } => match owners.get(&one.endpoint) {
+                // What was said later stands.
+                Some((at, _)) => {
+                    let known = &mut progress[*at];
+                    (known.cursor, known.failing_since) = (one.cursor, one.failing_since);
+                    known.deliveries.extend(one.deliveries);
+                }
+                None => {
+                    owners.insert(one.endpoint, (progress.len(), lost));
+                    progress.push(one);
+                }
+            },
             Note::Barrier(reply) => barriers.push(reply),
         }
     }
     if !progress.is_empty() {
         let lost = until_written(store, worker, Arc::new(progress)).await;
-        for (endpoint, flag) in owners {
+        for (endpoint, (_, flag)) in owners {
             if lost.contains(&endpoint) {
                 flag.store(true, Ordering::Relaxed);
             }
@@ -69,7 +81,7 @@ async fn until_written(
     store: &dyn Store,
     worker: i64,
     progress: Arc<Vec<Progress>>,
-) -> Vec<refundry_domain::ids::EndpointId> {
+) -> Vec<EndpointId> {
     loop {
         match store.record_deliveries(worker, progress.clone()).await {
             Ok(lost) => return lost,

@@ -70,6 +70,9 @@ async fn look(
     commits: &watch::Receiver<u64>,
     recorder: &mpsc::Sender<Note>,
 ) {
+    // One that has ended may begin anew, from the cursor that it left; until then, nobody else may
+    // send to its endpoint. So this comes before the cursors are read.
+    lanes.retain(|_, served| !served.task.is_finished());
     let now = parts.clock.now();
     let until = now.after_ms(parts.rules.lease_ms);
     let ours = match parts.store.claim_endpoints(parts.worker, now, until).await {
@@ -79,8 +82,6 @@ async fn look(
             return;
         }
     };
-    // One that has ended may begin anew; until then, nobody else may send to its endpoint.
-    lanes.retain(|_, served| !served.task.is_finished());
     for (id, served) in lanes.iter() {
         if !ours.iter().any(|endpoint| endpoint.id == *id) {
             served.stop.send_replace(true);

@@ -11,6 +11,7 @@ use prometheus_client::registry::Registry;
 use refundry_domain::command::Command;
 
 use crate::connections::breaker::Circuit;
+use crate::delivery::Counts;
 use crate::ledger::{Answered, Fault};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -109,6 +110,17 @@ impl Metrics {
             "1 when no money is sent because the books are behind their anchor",
             self.sending_stopped.clone(),
         );
+    }
+
+    /// Shows what is counted of webhooks too.
+    pub fn register_webhooks(&mut self, counts: &Counts) {
+        let (registry, tries) = (&mut self.registry, "Webhook tries that");
+        registry.register(
+            "webhooks_delivered",
+            format!("{tries} were answered with 2xx"),
+            counts.succeeded.clone(),
+        );
+        registry.register("webhooks_failed", format!("{tries} were not"), counts.failed.clone());
     }
 
     /// Counts a request; `route` is that of the table, never what was asked for.

@@ -45,7 +45,9 @@ pub fn site(
     notices: mpsc::UnboundedSender<Notice>,
 ) -> Site {
     let (stop, stopping) = watch::channel(false);
-    let metrics = Arc::new(Metrics::default());
+    let mut metrics = Metrics::default();
+    metrics.register_webhooks(&counter.counts);
+    let metrics = Arc::new(metrics);
     let seen = metrics.clone();
     ledger.observe(Box::new(move |command, answered| seen.command(command, answered)));
     let gate = Arc::new(Gate::new(store, clock.clone()));

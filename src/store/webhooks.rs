@@ -42,7 +42,7 @@ pub struct Progress {
     pub endpoint: EndpointId,
     pub cursor: EventId,
     pub failing_since: Option<Timestamp>,
-    /// As they are now; there is at most one for an event.
+    /// As they are now; of several for one event, the last stands.
     pub deliveries: Vec<Delivery>,
 }
 

@@ -15,7 +15,7 @@ use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
 use refundry::testing::connections::{Connections, Means};
-use refundry::testing::delivery::{Addresses, Counter, Formats};
+use refundry::testing::delivery::{Addresses, Counter, Counts, Formats};
 use refundry::testing::dialects::native::format::Native;
 use refundry::testing::gateways::{Gateways, connectors};
 use refundry::testing::http::server::{self, Drained};
@@ -173,6 +173,7 @@ pub fn counter() -> Counter {
             allow_http: true,
             allowed: vec![Network::parse("127.0.0.0/8").unwrap()],
         },
+        counts: Counts::default(),
     }
 }
 

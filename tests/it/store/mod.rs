@@ -5,6 +5,7 @@ mod anchor;
 mod commands;
 mod lists;
 mod verify;
+mod webhooks;
 
 use std::sync::Arc;
 

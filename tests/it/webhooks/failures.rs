@@ -116,8 +116,11 @@ async fn a_receiver_that_says_when_to_come_again_is_left_alone_until_then() {
     let site = Site::start().await;
     let answer = Arc::new(AtomicUsize::new(429));
     let says = answer.clone();
+    let later = jiff::Timestamp::from_millisecond(site.clock.now().0 + 1_800 * SECOND).unwrap();
+    let later = later.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let receiver = Receiver::start(move |_, _| match says.load(Ordering::SeqCst) {
         429 => Reaction::With(429, vec![("retry-after", "600".to_owned())], Vec::new()),
+        503 => Reaction::With(503, vec![("retry-after", later.clone())], Vec::new()),
         _ => Reaction::Status(200),
     })
     .await;
@@ -128,12 +131,21 @@ async fn a_receiver_that_says_when_to_come_again_is_left_alone_until_then() {
     let query = format!("endpoint={}", id(&endpoint));
     let row = until_delivery(&site, &query, |row| row["tries"][0]["status"] == 429).await;
     assert_eq!(jiff_of(&row["next_try_at"]), site.clock.now().0 + 600 * SECOND);
-    answer.store(200, Ordering::SeqCst);
     site.order("2.00").await;
     site.clock.advance_ms(599 * SECOND);
     quiet(&receiver, 1).await;
+    // The one that was told by a number of seconds, and the one that was not told yet.
+    answer.store(503, Ordering::SeqCst);
     site.clock.advance_ms(SECOND);
-    receiver.until(3).await;
+    receiver.until(2).await;
+    let asked = |row: &Value| row["tries"][1]["status"] == 503;
+    let row = until_delivery(&site, &query, asked).await;
+    assert_eq!(jiff_of(&row["next_try_at"]), site.clock.now().0 + 1_200 * SECOND);
+    let came = receiver.told().len();
+    answer.store(200, Ordering::SeqCst);
+    site.clock.advance_ms(1_199 * SECOND);
+    quiet(&receiver, came).await;
+    site.clock.advance_ms(SECOND);
     let good = |rows: Vec<Value>| rows.iter().all(|row| row["state"] == "succeeded").then_some(());
     until("both are delivered", || async { good(deliveries(&site, &query).await) }).await;
     post.stop().await;
