@@ -86,7 +86,7 @@ impl App {
         let means = Means {
             store: store.clone(),
             sealer: sealer.clone(),
-            client: Client::new(&Limits::default(), Arc::new(SystemResolver)),
+            client: client(),
             clock: clock.clone(),
             // Less than a worker gives it, so that a call that never left is known as such.
             timeout: ms(config.payouts.timeout_ms) * 9 / 10,
@@ -150,6 +150,11 @@ impl App {
     pub async fn stop(self) {
         close(self.workers, &self.gateways, self.store.as_ref()).await;
     }
+}
+
+/// What calls providers.
+pub fn client() -> Client {
+    Client::new(&Limits::default(), Arc::new(SystemResolver))
 }
 
 /// What seals secrets at rest: the key that the operator has set, else the one in the data

@@ -15,7 +15,6 @@ use crate::clock::SystemClock;
 use crate::config::Overrides;
 use crate::connections::{Connections, Means};
 use crate::gateways::Gateways;
-use crate::outbound::{Client, Limits, SystemResolver};
 use crate::store::Store;
 
 /// List the connected gateways and try their credentials, while no server runs
@@ -60,7 +59,7 @@ pub fn run(args: Args) -> Ended {
         let means = Means {
             store: store.clone(),
             sealer: Arc::new(sealer),
-            client: Client::new(&Limits::default(), Arc::new(SystemResolver)),
+            client: app::client(),
             clock: Arc::new(SystemClock),
             timeout: PATIENCE,
         };

@@ -142,7 +142,8 @@ impl Running {
 
 fn refundry(data: &std::path::Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refundry"));
-    command.args(arguments).arg("--data").arg(data).output().unwrap()
+    let (name, rest) = arguments.split_first().unwrap();
+    command.arg(name).arg("--data").arg(data).args(rest).output().unwrap()
 }
 
 /// Connected, paid, told by notification, switched off; then tried and sealed anew without a

@@ -7,6 +7,7 @@ mod amounts;
 mod begateway;
 mod braintree;
 mod cybersource;
+mod documents;
 pub mod http;
 mod localstripe;
 mod notices;
