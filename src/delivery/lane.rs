@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use refundry_domain::ids::{EventId, MerchantId};
 use refundry_domain::merchant::Administration;
 use refundry_domain::webhook::{
-    Delivery, DeliveryState, DisabledWhy, Endpoint, EndpointChange, PING, Try,
+    Delivery, DeliveryState, DisabledWhy, Endpoint, EndpointChange, EndpointState, PING, Try,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -119,6 +119,8 @@ impl Lane {
             }
             if !self.closing {
                 self.read().await;
+            }
+            if !self.closing {
                 self.launch();
             }
             self.tell().await;
@@ -152,8 +154,15 @@ impl Lane {
                 self.read_at = slice.more.then_some(now);
                 let at = self.parts.clock.now();
                 for event in slice.rows {
+                    let changed = event.subject == self.target.endpoint.id.0 && event.name != PING;
                     let wanted = wants(&self.target, &event);
                     self.rows.extend(self.queue.take(event, wanted, at));
+                    // What follows a change of the endpoint goes by that change, however soon.
+                    if changed && let Err(error) = self.look_again().await {
+                        tracing::warn!(%error, "a webhook endpoint is begun anew");
+                        self.closing = true;
+                        return;
+                    }
                 }
             }
             Err(error) => {
@@ -161,6 +170,18 @@ impl Lane {
                 self.read_at = None;
             }
         }
+    }
+
+    /// Takes the endpoint as the books have it now.
+    async fn look_again(&mut self) -> Result<(), StoreError> {
+        let known = &self.target.endpoint;
+        let all = self.parts.store.endpoints(known.merchant).await?;
+        let found = all.into_iter().find(|endpoint| endpoint.id == known.id);
+        match found.filter(|endpoint| endpoint.state == EndpointState::Enabled) {
+            Some(endpoint) => self.target = Arc::new(target(&self.parts, &Arc::new(endpoint))?),
+            None => self.closing = true,
+        }
+        Ok(())
     }
 
     /// Whether there is a use in reading more.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Post, deliveries, id, subscribe, until_delivery};
 use crate::harness::receiver::{Reaction, Receiver};
@@ -63,6 +63,24 @@ async fn only_what_was_subscribed_to_comes() {
     all.until(5).await;
     let told = some.until(3).await;
     assert!(told.iter().all(|one| one.kind() == "refund.requested"), "{told:?}");
+    post.stop().await;
+}
+
+/// What follows the answer to a change goes by the change, however soon it happens.
+#[tokio::test]
+async fn a_subscription_counts_from_its_answer_on() {
+    let site = Site::start().await;
+    let receiver = Receiver::good().await;
+    let endpoint = subscribe(&site, &receiver, &["return.opened"]).await;
+    let path = format!("/v1/webhook_endpoints/{}", id(&endpoint));
+    let post = Post::over(&site);
+    for round in 1..=20 {
+        site.patch(&path, json!({"events": ["order.registered"]})).send().await.expect(200);
+        let order = site.order("1.00").await;
+        let told = receiver.until(round).await;
+        assert_eq!(told[round - 1].json()["subject"], order.as_str());
+        site.patch(&path, json!({"events": ["return.opened"]})).send().await.expect(200);
+    }
     post.stop().await;
 }
 
