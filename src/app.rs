@@ -20,6 +20,7 @@ use crate::gateways::sandbox::{RecordError, Sandbox};
 use crate::gateways::{Gateway, Gateways};
 use crate::http::{self, Site, server};
 use crate::ledger::{Fault, Ledger};
+use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Standing, Store, StoreError};
 use crate::workers::{Expire, Pace, Pay, Rules, Seal, Tally, Workers};
@@ -48,6 +49,8 @@ pub enum OpenError {
     #[error(transparent)]
     Books(#[from] sqlite::OpenError),
     #[error(transparent)]
+    Database(#[from] postgres::OpenError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Ledger(#[from] Fault),
@@ -64,14 +67,16 @@ pub enum OpenError {
 }
 
 impl App {
-    /// Opens the books of the configured data directory, makes them and the first key when it is
-    /// empty, and starts the workers. `seed` is where all randomness of the workers comes from.
+    /// Opens the configured books, makes them and the first key when there are none, and starts the
+    /// workers. `seed` is where all randomness of the workers comes from.
     pub async fn open(config: Config, clock: Arc<dyn Clock>, seed: u64) -> Result<App, OpenError> {
-        let store: Arc<dyn Store> = SqliteStore::open(&config.data)?;
+        let store = books(&config).await?;
         let (tell, notices) = mpsc::unbounded_channel();
         let mut gateways: Vec<Arc<dyn Gateway>> = Vec::new();
         if config.sandbox.enabled {
-            gateways.push(Arc::new(Sandbox::open(&config.data, clock.clone(), tell)?));
+            let own = config.sandbox.directory.as_os_str().is_empty();
+            let directory = if own { &config.data } else { &config.sandbox.directory };
+            gateways.push(Arc::new(Sandbox::open(directory, clock.clone(), tell)?));
         }
         let gateways = Gateways::of(gateways);
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
@@ -126,6 +131,24 @@ impl App {
     pub async fn stop(self) {
         close(self.workers, &self.gateways, self.store.as_ref()).await;
     }
+}
+
+/// The books as configured; begins new ones when there are none.
+async fn books(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(match postgres_options(config) {
+        Some(options) => PostgresStore::open(&options, Some(&config.data)).await?,
+        None => SqliteStore::open(&config.data)?,
+    })
+}
+
+/// How to reach PostgreSQL, when the books are there.
+pub fn postgres_options(config: &Config) -> Option<postgres::Options> {
+    let url = config.database.url.reveal();
+    (!url.is_empty()).then(|| postgres::Options {
+        connections: config.database.connections,
+        timeout: ms(config.database.timeout_ms),
+        ..postgres::Options::of(url)
+    })
 }
 
 async fn close(workers: Workers, gateways: &Gateways, store: &dyn Store) {

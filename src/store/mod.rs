@@ -4,6 +4,11 @@
 pub mod anchor;
 mod encode;
 pub mod facts;
+mod fits;
+mod page;
+pub mod postgres;
+mod rows;
+mod settle;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -75,12 +80,16 @@ pub enum Settlement {
 }
 
 /// The database cannot do it now. Nothing of the command was written, except after
-/// [`StoreError::Broken`], where it is not known.
+/// [`StoreError::Broken`] and [`StoreError::Doubtful`], where it is not known.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// A write or an fsync failed; the store takes no writes until it is opened again.
     #[error("the store takes no more writes: {0}")]
     Broken(String),
+    /// The connection to the database broke during the commit. The same request finds out by its
+    /// claim, once the database is back.
+    #[error("whether the store has carried it out is not known: {0}")]
+    Doubtful(String),
     #[error("the store cannot answer now: {0}")]
     Unavailable(String),
     /// A row holds what no version of this program writes.
@@ -319,6 +328,17 @@ pub trait Store: Send + Sync {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<(MerchantId, Work)>, StoreError>;
+
+    /// Like [`Store::due`], for a worker of this process: what another process of the same books
+    /// is just taking, or was shown a moment ago, is left to it.
+    async fn offer(
+        &self,
+        queue: Queue,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(MerchantId, Work)>, StoreError> {
+        self.due(queue, now, limit).await
+    }
 
     /// Creates or changes a merchant or a key, with its event. `CreateMerchant` ignores `merchant`.
     async fn administer(

@@ -112,7 +112,7 @@ impl Pay {
         if self.is_halted() {
             return 0;
         }
-        let due = match self.ledger.books().due(Queue::Pay, self.ledger.now(), LOOK_ROWS).await {
+        let due = match self.ledger.books().offer(Queue::Pay, self.ledger.now(), LOOK_ROWS).await {
             Ok(due) => due,
             Err(error) => {
                 self.trouble(&error);
@@ -189,7 +189,7 @@ impl Pay {
                 (look, looking) = (false, true);
                 running.push(Box::pin(async {
                     let now = self.ledger.now();
-                    Done::Look(self.ledger.books().due(Queue::Pay, now, LOOK_ROWS).await)
+                    Done::Look(self.ledger.books().offer(Queue::Pay, now, LOOK_ROWS).await)
                 }));
             }
         }

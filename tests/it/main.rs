@@ -13,6 +13,7 @@ mod gateways;
 mod harness;
 mod import;
 mod native;
+mod replicas;
 mod routes;
 mod store;
 mod tidy;

@@ -42,7 +42,7 @@ pub struct Site {
 
 impl Site {
     pub async fn start() -> Site {
-        let home = Home::new();
+        let home = Home::new().await;
         let store = home.store.clone();
         Site::over(home, store).await
     }
