@@ -11,7 +11,9 @@ use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::{Administration, Scope};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
+use crate::access::gate::Gate;
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{Caller, secret};
 use crate::clock::Clock;
@@ -40,6 +42,8 @@ pub struct App {
     gateways: Gateways,
     site: Site,
     workers: Workers,
+    /// What tells other processes of the same books what this one does.
+    sharing: Option<AbortHandle>,
     first_key: Option<String>,
 }
 
@@ -100,7 +104,8 @@ impl App {
         if let Standing::Behind(why) = store.standing() {
             tracing::error!(why, "the books are behind their anchor");
         }
-        Ok(App { config, ledger, store, gateways, site, workers, first_key })
+        let sharing = postgres_options(&config).map(|_| share(site.gate.clone()));
+        Ok(App { config, ledger, store, gateways, site, workers, sharing, first_key })
     }
 
     pub fn config(&self) -> &Config {
@@ -124,11 +129,13 @@ impl App {
     /// Serves until `shutdown`, lets the requests that are under way finish, and stops.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         server::serve(listener, self.site, shutdown).await;
+        self.sharing.inspect(AbortHandle::abort);
         close(self.workers, &self.gateways, self.store.as_ref()).await;
     }
 
     /// Takes no more work, lets what is under way finish within a bound, and closes the books.
     pub async fn stop(self) {
+        self.sharing.inspect(AbortHandle::abort);
         close(self.workers, &self.gateways, self.store.as_ref()).await;
     }
 }
@@ -149,6 +156,21 @@ pub fn postgres_options(config: &Config) -> Option<postgres::Options> {
         timeout: ms(config.database.timeout_ms),
         ..postgres::Options::of(url)
     })
+}
+
+/// Shares the use of keys every second.
+fn share(gate: Arc<Gate>) -> AbortHandle {
+    let work = async move {
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            if let Err(error) = gate.share().await {
+                tracing::debug!(%error, "the use of keys cannot be shared now");
+            }
+        }
+    };
+    tokio::spawn(work).abort_handle()
 }
 
 async fn close(workers: Workers, gateways: &Gateways, store: &dyn Store) {

@@ -26,6 +26,7 @@ use metrics::Metrics;
 pub struct Site {
     pub router: Router,
     pub metrics: Arc<Metrics>,
+    pub gate: Arc<Gate>,
     /// Becomes true when the server drains, and ends the streams.
     stop: watch::Sender<bool>,
 }
@@ -44,12 +45,12 @@ pub fn site(
     let gate = Arc::new(Gate::new(store, clock));
     let health = health::router(ledger.clone(), metrics.clone());
     let router = native::router()
-        .with_state(Desk::new(ledger, gate, sealer, stopping))
+        .with_state(Desk::new(ledger, gate.clone(), sealer, stopping))
         .merge(health)
         .merge(docs::router())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(refuse_method);
-    Site { router, metrics, stop }
+    Site { router, metrics, gate, stop }
 }
 
 /// axum adds the Allow field.

@@ -231,6 +231,16 @@ pub struct Seal {
     pub at: Timestamp,
 }
 
+/// How many requests one process has let through under a key since it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    pub merchant: MerchantId,
+    pub key: KeyId,
+    /// Which process; of one's own it is not read.
+    pub process: i64,
+    pub requests: i64,
+}
+
 /// Whether the books are what they were when they were last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -357,6 +367,16 @@ pub trait Store: Send + Sync {
     /// The key whose secret has this SHA-256, whoever's it is: it says which merchant asks.
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<Key>, StoreError>;
     async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError>;
+
+    /// Tells other processes of the same books how often keys were used here, and answers how
+    /// often they were used there. A store of one process has nobody to tell.
+    async fn share_use(
+        &self,
+        _used: Vec<KeyUse>,
+        _at: Timestamp,
+    ) -> Result<Vec<KeyUse>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// The installation's own name, random, made with the database.
     fn instance(&self) -> Arc<str>;

@@ -11,6 +11,7 @@ use refundry::testing::store::{Event, EventFilter, Page, Settlement, Standing, S
 use refundry_domain::changes::Queue;
 use refundry_domain::command::{Command, NewOrder, Target};
 use refundry_domain::ids::{OrderId, OrderRef, Timestamp};
+use refundry_domain::merchant::Scope;
 use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::refusal::Refusal;
 use tempfile::TempDir;
@@ -355,6 +356,36 @@ async fn the_database_goes_away_and_comes_back() {
     let again = ask.send().await.expect(201);
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(stores[0].standing(), Standing::Intact);
+}
+
+/// A key would get its rate from each replica.
+#[tokio::test]
+async fn a_key_has_one_rate_over_all() {
+    let (_cast, stores) = Cast::of(2).await;
+    let site = async |store: &Arc<PostgresStore>| {
+        let home = Home { store: store.clone(), dir: Directory::new().await };
+        Site::over(home, store.clone()).await
+    };
+    let (one, two) = (site(&stores[0]).await, site(&stores[1]).await);
+    let key = one.make_key(MERCHANT, &Scope::ALL, 2).await;
+    let ask = |site: &Site| site.get("/v1/orders").key(&key);
+    // What both can give at once is the accuracy: a burst each.
+    ask(&two).send().await.expect(200);
+    for _ in 0..4 {
+        ask(&one).send().await.expect(200);
+    }
+    one.gate.share().await.unwrap();
+    two.gate.share().await.unwrap();
+    ask(&two).send().await.expect(429);
+    ask(&one).send().await.expect(429);
+    // The other's four and its own one were five; two a second come back.
+    for site in [&one, &two] {
+        site.clock.advance_ms(500);
+    }
+    ask(&two).send().await.expect(429);
+    two.clock.advance_ms(500);
+    ask(&two).send().await.expect(200);
+    ask(&two).send().await.expect(429);
 }
 
 /// A standby that had not everything took over, and money would be sent on books with a hole.

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use super::fail::Fail;
 use super::pool::{Lent, Params, Step};
-use super::rows::{Cells, select};
+use super::rows::{Cells, select, storable};
 use super::shelf::{Belonging, Belongs, Held, HeldRefund, Kept, Shelf};
 use crate::store::rows::{self, Columns};
 use crate::store::settle::digest;
@@ -55,6 +55,9 @@ impl Wanted {
             if let Command::OpenReturn(new) = &*intent.command {
                 wanted.new_returns.extend(new.reference.clone());
             }
+        }
+        for texts in [&mut wanted.references, &mut wanted.new_orders, &mut wanted.new_returns] {
+            texts.retain(|text| storable(text));
         }
         wanted
     }

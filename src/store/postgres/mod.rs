@@ -43,8 +43,8 @@ use self::pool::Lent;
 use self::shelf::Shelf;
 use self::watch::Watch;
 use super::{
-    Administered, Event, EventFilter, Intent, OrderFilter, Page, RefundFilter, ReturnFilter, Seal,
-    Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
+    Administered, Event, EventFilter, Intent, KeyUse, OrderFilter, Page, RefundFilter,
+    ReturnFilter, Seal, Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
 };
 
 /// How the database is reached.
@@ -340,8 +340,15 @@ impl Store for PostgresStore {
         asked!(self, lent => seal::hashes(lent, after.0, limit))
     }
 
+    async fn share_use(&self, used: Vec<KeyUse>, at: Timestamp) -> Result<Vec<KeyUse>, StoreError> {
+        let replica = self.books.replica;
+        asked!(self, lent => work::share_use(lent, replica, &used, at))
+    }
+
     async fn forget_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        asked!(self, lent => work::forget(lent, before, limit))
+        let mut lent = self.lent().await?;
+        work::forget_use(&mut lent, before).await?;
+        Ok(work::forget(&mut lent, before, limit).await?)
     }
 
     fn standing(&self) -> Standing {

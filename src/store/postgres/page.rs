@@ -6,7 +6,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::fail::Fail;
 use super::pool::Step;
-use super::rows::Cells;
+use super::rows::{Cells, storable};
 use crate::store::page::{cut, forward};
 use crate::store::{Page, Slice};
 
@@ -69,13 +69,17 @@ impl Query {
     }
 
     pub fn text(self, left: &str, value: Option<&str>) -> Query {
+        if value.is_some_and(|value| !storable(value)) {
+            return self.also("FALSE");
+        }
         self.compared(left, value.map(|value| Value::Text(value.to_owned())))
     }
 
     /// The column has one of the texts, when any are given.
     pub fn any(mut self, column: &str, texts: &[String]) -> Query {
         if !texts.is_empty() {
-            self.params.push(Value::Texts(texts.to_vec()));
+            let texts = texts.iter().filter(|text| storable(text)).cloned().collect();
+            self.params.push(Value::Texts(texts));
             self.conditions.push_str(&format!(" AND {column} = ANY(${})", self.params.len()));
         }
         self

@@ -7,6 +7,11 @@ use super::fail::Fail;
 use crate::store::encode;
 use crate::store::rows::Columns;
 
+/// Whether the database can hold the text at all. Where it cannot, no row has it.
+pub fn storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 /// The columns of a row, one after the other.
 pub struct Cells<'a> {
     row: &'a Row,

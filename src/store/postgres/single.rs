@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use super::fail::Fail;
 use super::list::back;
 use super::pool::{Lent, Params, Step, ask};
-use super::rows::{Cells, select};
+use super::rows::{Cells, select, storable};
 use crate::store::rows;
 use crate::store::{Movement, TransactionRow};
 
@@ -22,6 +22,7 @@ pub async fn order(
 ) -> Result<Option<Book>, Fail> {
     let sql = match order {
         OrderRef::Id(_) => BY_NUMBER,
+        OrderRef::Reference(reference) if !storable(reference) => return Ok(None),
         OrderRef::Reference(_) => BY_REFERENCE,
     };
     let params = || -> Params<'_> {
@@ -117,6 +118,9 @@ pub async fn transaction_by_key(
     let (Some(Ok(number)), Some(Ok(merchant))) = (ends.next(), ends.next()) else {
         return Ok(None);
     };
+    if !storable(key) {
+        return Ok(None);
+    }
     let sql = "SELECT 1 FROM transactions WHERE merchant = $1 AND number = $2 \
         AND provider_key = $3";
     let found = one(lent, sql, vec![&merchant, &number, &key]).await?;

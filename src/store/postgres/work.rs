@@ -1,13 +1,15 @@
-//! What the workers and the housekeeping ask for.
+//! What the workers and the housekeeping ask for, and what processes tell each other.
+
+use std::collections::BTreeMap;
 
 use refundry_domain::changes::{Queue, Work};
-use refundry_domain::ids::{MerchantId, Timestamp};
+use refundry_domain::ids::{KeyId, MerchantId, Timestamp};
 use tokio_postgres::Row;
 
 use super::fail::Fail;
 use super::pool::{Lent, Step};
 use super::rows::Cells;
-use crate::store::rows;
+use crate::store::{KeyUse, rows};
 
 /// How long work that one process was shown is left to it, before it has a lease.
 const OFFER_MS: i64 = 1_000;
@@ -72,4 +74,56 @@ pub async fn forget(lent: &mut Lent, before: Timestamp, limit: u32) -> Result<u6
     lent.cleared();
     let count: i64 = found[0].first().map_or(0, |row| row.get(0));
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// What was told longer ago is of a process that is gone.
+const USE_KNOWN_MS: i64 = 60_000;
+
+const TELL_USE: &str = "INSERT INTO key_use (merchant, key, replica, requests, told_at) \
+    SELECT $1, key, $4, requests, $5 FROM unnest($2::bigint[], $3::bigint[]) AS u (key, requests) \
+    ORDER BY key ON CONFLICT (merchant, key, replica) \
+    DO UPDATE SET requests = excluded.requests, told_at = excluded.told_at";
+const HEAR_USE: &str = "SELECT key, replica, requests FROM key_use WHERE merchant = $1 \
+    AND key = ANY($2) AND replica <> $3 AND told_at > $4";
+
+/// Tells and hears of each merchant's keys by itself.
+pub async fn share_use(
+    lent: &mut Lent,
+    replica: i64,
+    used: &[KeyUse],
+    at: Timestamp,
+) -> Result<Vec<KeyUse>, Fail> {
+    let mut by_merchant: BTreeMap<i64, (Vec<i64>, Vec<i64>)> = BTreeMap::new();
+    for one in used {
+        let (keys, requests) = by_merchant.entry(one.merchant.0).or_default();
+        keys.push(one.key.0);
+        requests.push(one.requests);
+    }
+    let since = at.after_ms(-USE_KNOWN_MS).0;
+    let mut steps = Vec::new();
+    for (merchant, (keys, requests)) in &by_merchant {
+        steps.push(Step::Query(TELL_USE, vec![merchant, keys, requests, &replica, &at.0]));
+        steps.push(Step::Query(HEAR_USE, vec![merchant, keys, &replica, &since]));
+    }
+    let found = lent.send(&steps).await?;
+    lent.cleared();
+    let mut heard = Vec::new();
+    for (merchant, rows) in by_merchant.keys().zip(found.iter().skip(1).step_by(2)) {
+        heard.extend(rows.iter().map(|row| KeyUse {
+            merchant: MerchantId(*merchant),
+            key: KeyId(row.get(0)),
+            process: row.get(1),
+            requests: row.get(2),
+        }));
+    }
+    Ok(heard)
+}
+
+/// Forgets processes that are long gone.
+pub async fn forget_use(lent: &mut Lent, at: Timestamp) -> Result<(), Fail> {
+    let before = at.after_ms(-60 * USE_KNOWN_MS).0;
+    let sql = "DELETE FROM key_use WHERE told_at < $1";
+    lent.send(&[Step::Query(sql, vec![&before])]).await?;
+    lent.cleared();
+    Ok(())
 }

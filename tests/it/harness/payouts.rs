@@ -53,7 +53,11 @@ pub fn money(text: &str) -> Stated {
 
 impl Payouts {
     pub async fn over(gateway: Arc<dyn Gateway>) -> Payouts {
-        let home = Arc::new(Directory::new().await);
+        Payouts::over_books(Directory::new().await, gateway).await
+    }
+
+    pub async fn over_books(home: Directory, gateway: Arc<dyn Gateway>) -> Payouts {
+        let home = Arc::new(home);
         let clock = Arc::new(ManualClock::at(START));
         Payouts::in_home(home, clock, Gateways::of([gateway]), 1).await
     }

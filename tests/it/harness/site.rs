@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use refundry::testing::access::gate::Gate;
 use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
@@ -33,6 +34,7 @@ pub struct Site {
     pub home: Home,
     pub clock: Arc<ManualClock>,
     pub ledger: Arc<Ledger>,
+    pub gate: Arc<Gate>,
     pub address: SocketAddr,
     /// A key of the first merchant with every scope.
     pub key: String,
@@ -57,6 +59,7 @@ impl Site {
         let (ledger, _hints) = Ledger::new(store.clone(), time.clone(), providers);
         let sealer = Arc::new(Sealer::from_directory(home.dir.path()).unwrap());
         let mut site = site(ledger.clone(), store, time, sealer);
+        let gate = site.gate.clone();
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
         site.router = site.router.route("/bug", bug);
@@ -67,7 +70,7 @@ impl Site {
             let _ = stopped.await;
         }));
         let key = String::new();
-        let mut site = Site { home, clock, ledger, address, key, stop: Some(stop), served };
+        let mut site = Site { home, clock, ledger, gate, address, key, stop: Some(stop), served };
         site.key = site.make_key(MerchantId(1), &Scope::ALL, 100_000).await;
         site
     }

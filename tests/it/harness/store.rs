@@ -34,6 +34,11 @@ impl Directory {
         Directory { dir: tempfile::tempdir().unwrap(), database }
     }
 
+    /// On SQLite, whatever the tests run on.
+    pub fn on_sqlite() -> Directory {
+        Directory { dir: tempfile::tempdir().unwrap(), database: None }
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -63,7 +68,7 @@ impl Home {
 
     /// On SQLite, whatever the tests run on.
     pub fn on_sqlite() -> Home {
-        let dir = Directory { dir: tempfile::tempdir().unwrap(), database: None };
+        let dir = Directory::on_sqlite();
         let store = SqliteStore::open(dir.path()).unwrap();
         Home { store, dir }
     }

@@ -260,3 +260,14 @@ CREATE TABLE work (
 ) WITH (fillfactor = 70);
 
 CREATE INDEX work_by_due ON work (merchant, queue, due);
+
+-- How many requests each process has let through under each key, ever growing: what the others let
+-- through counts for a key's rate. It is worth nothing after a crash.
+CREATE UNLOGGED TABLE key_use (
+    merchant BIGINT NOT NULL,
+    key      BIGINT NOT NULL,
+    replica  BIGINT NOT NULL,
+    requests BIGINT NOT NULL,
+    told_at  BIGINT NOT NULL,
+    PRIMARY KEY (merchant, key, replica)
+) WITH (fillfactor = 50);
