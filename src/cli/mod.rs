@@ -3,6 +3,7 @@
 mod bench;
 mod client;
 mod completions;
+mod copy;
 mod demo;
 pub mod import;
 mod keys;
@@ -41,6 +42,7 @@ enum Command {
     Demo(demo::Args),
     Keys(keys::Args),
     Import(import::Args),
+    Copy(copy::Args),
     Verify(verify::Args),
     Bench(bench::Args),
     Sandbox(sandbox::Args),
@@ -66,6 +68,7 @@ impl Command {
             Command::Demo(args) => demo::run(args),
             Command::Keys(args) => keys::run(args),
             Command::Import(args) => import::run(args),
+            Command::Copy(args) => copy::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(args),
             Command::Sandbox(args) => sandbox::run(&args),

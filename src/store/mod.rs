@@ -2,6 +2,7 @@
 //! about one database stays in its folder.
 
 pub mod anchor;
+pub mod copy;
 mod encode;
 pub mod facts;
 mod fits;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod batch;
+mod copy;
 mod events;
 mod fail;
 mod feed;
@@ -36,6 +37,7 @@ use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 
 use self::batch::{Merchants, Queues, Settled};
+pub use self::copy::PostgresSide;
 use self::fail::Fail;
 use self::feed::Horizon;
 pub use self::open::OpenError;

@@ -14,6 +14,7 @@ macro_rules! select {
 mod admin;
 mod checkpoint;
 mod commit;
+mod copy;
 mod events;
 mod list;
 mod load;
@@ -46,6 +47,7 @@ use refundry_domain::returns::Return;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 
+pub use self::copy::SqliteSide;
 pub use self::open::{FILE, OpenError};
 use self::readers::Readers;
 use self::writer::{Health, Job, Settled, Writer};
