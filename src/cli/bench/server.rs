@@ -24,6 +24,10 @@ pub struct Server {
 
 impl Server {
     pub async fn start(data: &Path) -> Result<Server, Failure> {
+        Server::start_with(data, &[]).await
+    }
+
+    pub async fn start_with(data: &Path, variables: &[(&str, &str)]) -> Result<Server, Failure> {
         let wrong = |problem: std::io::Error| Failure::new(format!("the server: {problem}"));
         let address = free_address().map_err(wrong)?;
         let program = std::env::current_exe().map_err(wrong)?;
@@ -36,6 +40,7 @@ impl Server {
             .arg("--data")
             .arg(data)
             .env("REFUNDRY_LOG_LEVEL", "warn")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

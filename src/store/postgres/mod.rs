@@ -2,6 +2,7 @@
 
 mod admin;
 mod batch;
+pub mod bench;
 mod copy;
 mod events;
 mod fail;
