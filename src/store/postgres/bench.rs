@@ -23,18 +23,18 @@ const FILL: &str = "WITH wanted AS (SELECT g FROM generate_series(1, $1::bigint)
 /// which the product writes them. Paying it out is not in it.
 pub const SCRIPT: &str = r"\set o random(1, :orders)
 BEGIN;
-SELECT last_event AS e, last_refund AS r, chain_length AS c FROM orders WHERE merchant = -1 AND number = -:o FOR UPDATE \gset
-SELECT captured FROM transactions WHERE merchant = -1 AND order_number = -:o AND refund IS NULL;
-SELECT position FROM lines WHERE merchant = -1 AND order_number = -:o;
+SELECT last_event AS e, last_refund AS r, chain_length AS c FROM orders WHERE merchant = -1 AND number = 0 - :o FOR UPDATE \gset
+SELECT captured FROM transactions WHERE merchant = -1 AND order_number = 0 - :o AND refund IS NULL;
+SELECT position FROM lines WHERE merchant = -1 AND order_number = 0 - :o;
 SELECT answer FROM claims WHERE merchant = -1 AND digest = decode(md5(random()::text), 'hex');
 SELECT nextval('numbers') AS n \gset
 INSERT INTO claims (merchant, digest, answer) VALUES (-1, decode(md5(:n::text), 'hex'), :n);
 INSERT INTO answers (merchant, number, fingerprint, status, answered_at, body) VALUES (-1, :n, decode(md5(:n::text) || md5(:n::text), 'hex'), 201, 0, decode(repeat('7b', 900), 'hex'));
-UPDATE orders SET held = held + 100, chain_length = chain_length + 1, last_event = :n + 3, last_refund = :n + 1 WHERE merchant = -1 AND number = -:o;
-UPDATE transactions SET held = held + 100 WHERE merchant = -1 AND number = -:o;
-INSERT INTO refunds (merchant, number, order_number, previous, state, execution, destination, currency, amount, refunded, asked_by, requested_by, created_at, updated_at) VALUES (-1, :n + 1, -:o, :r, 'pending', 'automatic', 'original_payment', 'EUR', 100, 0, 'amount', 'key:1', 0, 0);
-INSERT INTO transactions (merchant, number, order_number, currency, kind, parent, provider, method, amount, refund, execution, state, provider_key, created_at, updated_at) VALUES (-1, :n + 2, -:o, 'EUR', 'refund', -:o, 'sandbox', 'card', 100, :n + 1, 'automatic', 'pending', 'bench--1-' || :n, 0, 0);
-INSERT INTO events (merchant, number, order_number, previous, position, name, subject_kind, subject, happened_at, done_by, data, hash) VALUES (-1, :n + 3, -:o, :e, :c + 1, 'refund.requested', 'refund', :n + 1, 0, 'key:1', repeat('x', 220), decode(md5(:n::text) || md5(:n::text), 'hex'));
+UPDATE orders SET held = held + 100, chain_length = chain_length + 1, last_event = :n + 3, last_refund = :n + 1 WHERE merchant = -1 AND number = 0 - :o;
+UPDATE transactions SET held = held + 100 WHERE merchant = -1 AND number = 0 - :o;
+INSERT INTO refunds (merchant, number, order_number, previous, state, execution, destination, currency, amount, refunded, asked_by, requested_by, created_at, updated_at) VALUES (-1, :n + 1, 0 - :o, :r, 'pending', 'automatic', 'original_payment', 'EUR', 100, 0, 'amount', 'key:1', 0, 0);
+INSERT INTO transactions (merchant, number, order_number, currency, kind, parent, provider, method, amount, refund, execution, state, provider_key, created_at, updated_at) VALUES (-1, :n + 2, 0 - :o, 'EUR', 'refund', 0 - :o, 'sandbox', 'card', 100, :n + 1, 'automatic', 'pending', 'bench--1-' || :n, 0, 0);
+INSERT INTO events (merchant, number, order_number, previous, position, name, subject_kind, subject, happened_at, done_by, data, hash) VALUES (-1, :n + 3, 0 - :o, :e, :c + 1, 'refund.requested', 'refund', :n + 1, 0, 'key:1', repeat('x', 220), decode(md5(:n::text) || md5(:n::text), 'hex'));
 INSERT INTO work (merchant, queue, subject, due) VALUES (-1, 'pay', :n + 2, 9000000000000000);
 COMMIT;
 ";
