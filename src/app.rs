@@ -11,7 +11,9 @@ use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::{Administration, Scope};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
+use crate::access::gate::Gate;
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{Caller, secret};
 use crate::clock::Clock;
@@ -24,6 +26,7 @@ use crate::gateways::{Gateway, Gateways, connectors};
 use crate::http::{self, Site, server};
 use crate::ledger::{Fault, Ledger};
 use crate::outbound::{Client, Limits, SystemResolver};
+use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Standing, Store, StoreError};
 use crate::workers::{Expire, Pace, Pay, Rules, Seal, Tally, Workers};
@@ -43,6 +46,8 @@ pub struct App {
     gateways: Gateways,
     site: Site,
     workers: Workers,
+    /// What tells other processes of the same books what this one does.
+    sharing: Option<AbortHandle>,
     first_key: Option<String>,
 }
 
@@ -51,6 +56,8 @@ pub struct App {
 pub enum OpenError {
     #[error(transparent)]
     Books(#[from] sqlite::OpenError),
+    #[error(transparent)]
+    Database(#[from] postgres::OpenError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -68,14 +75,16 @@ pub enum OpenError {
 }
 
 impl App {
-    /// Opens the books of the configured data directory, makes them and the first key when it is
-    /// empty, and starts the workers. `seed` is where all randomness of the workers comes from.
+    /// Opens the configured books, makes them and the first key when there are none, and starts the
+    /// workers. `seed` is where all randomness of the workers comes from.
     pub async fn open(config: Config, clock: Arc<dyn Clock>, seed: u64) -> Result<App, OpenError> {
-        let store: Arc<dyn Store> = SqliteStore::open(&config.data)?;
+        let store = books(&config).await?;
         let (tell, notices) = mpsc::unbounded_channel();
         let mut gateways: Vec<Arc<dyn Gateway>> = Vec::new();
         if config.sandbox.enabled {
-            let sandbox = Sandbox::open(&config.data, clock.clone(), tell.clone())?;
+            let own = config.sandbox.directory.as_os_str().is_empty();
+            let directory = if own { &config.data } else { &config.sandbox.directory };
+            let sandbox = Sandbox::open(directory, clock.clone(), tell.clone())?;
             gateways.push(Arc::new(sandbox));
         }
         let gateways = Gateways::of(gateways);
@@ -119,7 +128,8 @@ impl App {
         if let Standing::Behind(why) = store.standing() {
             tracing::error!(why, "the books are behind their anchor");
         }
-        Ok(App { config, ledger, store, gateways, site, workers, first_key })
+        let sharing = postgres_options(&config).map(|_| share(site.gate.clone()));
+        Ok(App { config, ledger, store, gateways, site, workers, sharing, first_key })
     }
 
     pub fn config(&self) -> &Config {
@@ -143,11 +153,13 @@ impl App {
     /// Serves until `shutdown`, lets the requests that are under way finish, and stops.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         server::serve(listener, self.site, shutdown).await;
+        self.sharing.inspect(AbortHandle::abort);
         close(self.workers, &self.gateways, self.store.as_ref()).await;
     }
 
     /// Takes no more work, lets what is under way finish within a bound, and closes the books.
     pub async fn stop(self) {
+        self.sharing.inspect(AbortHandle::abort);
         close(self.workers, &self.gateways, self.store.as_ref()).await;
     }
 }
@@ -164,6 +176,39 @@ pub fn sealer(config: &Config) -> Result<Sealer, SealError> {
         Some(text) => Sealer::from_text(text.reveal()),
         None => Sealer::from_directory(&config.data),
     }
+}
+
+/// The books as configured; begins new ones when there are none.
+async fn books(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(match postgres_options(config) {
+        Some(options) => PostgresStore::open(&options, Some(&config.data)).await?,
+        None => SqliteStore::open(&config.data)?,
+    })
+}
+
+/// How to reach PostgreSQL, when the books are there.
+pub fn postgres_options(config: &Config) -> Option<postgres::Options> {
+    let url = config.database.url.reveal();
+    (!url.is_empty()).then(|| postgres::Options {
+        connections: config.database.connections,
+        timeout: ms(config.database.timeout_ms),
+        ..postgres::Options::of(url)
+    })
+}
+
+/// Shares the use of keys every second.
+fn share(gate: Arc<Gate>) -> AbortHandle {
+    let work = async move {
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            if let Err(error) = gate.share().await {
+                tracing::debug!(%error, "the use of keys cannot be shared now");
+            }
+        }
+    };
+    tokio::spawn(work).abort_handle()
 }
 
 async fn close(workers: Workers, gateways: &Gateways, store: &dyn Store) {

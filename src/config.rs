@@ -27,6 +27,7 @@ const KEY_VARIABLE: &str = "REFUNDRY_ADMIN_KEY";
 pub struct Config {
     pub data: PathBuf,
     pub listen: SocketAddr,
+    pub database: Database,
     pub log: Log,
     pub payouts: Payouts,
     pub expiry: Expiry,
@@ -40,6 +41,15 @@ pub struct Config {
     /// What seals secrets at rest, from the environment only; a file in the data directory else.
     #[serde(skip)]
     pub master_key: Option<Secret>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Empty: the embedded database in the data directory. It may hold a password.
+    pub url: Secret,
+    pub connections: usize,
+    pub timeout_ms: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -101,6 +111,8 @@ pub struct Webhooks {
 #[serde(deny_unknown_fields)]
 pub struct Sandbox {
     pub enabled: bool,
+    /// Empty: the data directory.
+    pub directory: PathBuf,
 }
 
 impl Webhooks {
@@ -112,7 +124,7 @@ impl Webhooks {
 }
 
 /// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Secret(String);
 
 impl Secret {
@@ -132,6 +144,7 @@ impl fmt::Debug for Secret {
 pub struct Overrides {
     pub data: Option<PathBuf>,
     pub listen: Option<String>,
+    pub database: Option<String>,
 }
 
 /// What is wrong with a setting, and what to do about it.
@@ -202,6 +215,11 @@ impl Config {
         if let Some(listen) = &flags.listen {
             settings.insert("listen".to_owned(), listen.clone().into());
         }
+        if let Some(url) = &flags.database
+            && let Some(Value::Table(database)) = settings.get_mut("database")
+        {
+            database.insert("url".to_owned(), url.clone().into());
+        }
         let listen = settings.get("listen").and_then(Value::as_str).unwrap_or_default().to_owned();
         if listen.parse::<SocketAddr>().is_err() {
             let wanted = "an address and a port such as 127.0.0.1:8080 or [::]:8080";
@@ -230,7 +248,12 @@ impl Config {
                         over what is still being sent";
             return rule("payouts.lease_ms", payouts.lease_ms, text);
         }
+        if self.database.connections < 2 {
+            let text = "it must be at least 2, one to write and one to read";
+            return rule("database.connections", 1, text);
+        }
         for (name, value) in [
+            ("database.timeout_ms", self.database.timeout_ms),
             ("payouts.look_ms", payouts.look_ms),
             ("expiry.look_ms", self.expiry.look_ms),
             ("seal.every_ms", self.seal.every_ms),

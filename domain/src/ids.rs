@@ -1,7 +1,9 @@
 //! Names of rows. Every row of an installation has one number from a single sequence, so two rows
 //! of different kinds never share one; the types keep them apart in code.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 
 macro_rules! numbered {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -44,27 +46,48 @@ impl Timestamp {
     }
 }
 
-/// Hands out the numbers of new rows, in order, from a range the store has reserved.
-#[derive(Debug)]
+/// Hands out the numbers of new rows, in order, from what the store has reserved.
+#[derive(Clone, Debug)]
 pub struct Numbers {
     next: i64,
+    /// Exclusive; then the next range follows.
+    end: i64,
+    further: VecDeque<Range<i64>>,
 }
 
 impl Numbers {
-    /// The first number handed out will be `next`.
+    /// The first number handed out will be `next`, and there is no end.
     pub fn starting_at(next: i64) -> Numbers {
-        Numbers { next }
+        Numbers { next, end: i64::MAX, further: VecDeque::new() }
+    }
+
+    /// Hands out the numbers of the ranges, which are in order and not empty. Whoever takes more
+    /// than they hold finds it in [`Numbers::is_overdrawn`].
+    pub fn of_ranges(ranges: impl IntoIterator<Item = Range<i64>>) -> Numbers {
+        let mut further: VecDeque<Range<i64>> = ranges.into_iter().collect();
+        let first = further.pop_front().unwrap_or(0..0);
+        Numbers { next: first.start, end: first.end, further }
     }
 
     pub fn take(&mut self) -> i64 {
         let number = self.next;
         self.next += 1;
+        if self.next == self.end
+            && let Some(range) = self.further.pop_front()
+        {
+            (self.next, self.end) = (range.start, range.end);
+        }
         number
     }
 
     /// The number that would be handed out next.
     pub fn peek(&self) -> i64 {
         self.next
+    }
+
+    /// Whether numbers were handed out that were never reserved.
+    pub fn is_overdrawn(&self) -> bool {
+        self.next > self.end
     }
 }
 

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-use refundry_domain::ids::{KeyId, Timestamp};
+use parking_lot::{Mutex, RwLock};
+use refundry_domain::ids::{KeyId, MerchantId, Timestamp};
 use refundry_domain::merchant::Key;
 use subtle::ConstantTimeEq;
 
 use super::Caller;
-use super::limits::{Limit, Standing};
+use super::limits::{BURST_SECONDS, Limit, Standing};
 use super::secret::{self, SECRET_MOST};
 use crate::clock::Clock;
-use crate::store::{Store, StoreError};
+use crate::store::{KeyUse, Store, StoreError};
 
 /// How long a key is believed before the store is asked again, so that a revocation through
 /// another replica takes effect.
@@ -27,7 +27,9 @@ pub struct Gate {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     known: RwLock<HashMap<[u8; 32], Remembered>>,
-    limits: RwLock<HashMap<KeyId, Arc<Limit>>>,
+    limits: RwLock<HashMap<KeyId, (MerchantId, Arc<Limit>)>>,
+    /// What other processes had let through when they were last heard of, by key and process.
+    heard: Mutex<HashMap<(KeyId, i64), i64>>,
     lookups: Limit,
 }
 
@@ -62,6 +64,7 @@ impl Gate {
             clock,
             known: RwLock::default(),
             limits: RwLock::default(),
+            heard: Mutex::default(),
         }
     }
 
@@ -79,6 +82,36 @@ impl Gate {
     /// Forgets what is remembered of keys, after one was made or revoked here.
     pub fn forget(&self) {
         self.known.write().clear();
+    }
+
+    /// Tells the other processes of the same books how often keys were used here, and takes what
+    /// they let through from what may be asked here. Done every second, the rate of a key holds
+    /// over all of them in the long run; see the operator's documentation.
+    pub async fn share(&self) -> Result<(), StoreError> {
+        let used: Vec<KeyUse> = self
+            .limits
+            .read()
+            .iter()
+            .map(|(key, (merchant, limit))| KeyUse {
+                merchant: *merchant,
+                key: *key,
+                process: 0,
+                requests: i64::try_from(limit.used()).unwrap_or(i64::MAX),
+            })
+            .collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        for told in self.store.share_use(used, self.clock.now()).await? {
+            // Of what one did before it was heard of, no more than a burst can be recent.
+            let before = self.heard.lock().insert((told.key, told.process), told.requests);
+            let more = u64::try_from(told.requests - before.unwrap_or(0)).unwrap_or(0);
+            if let Some((_, limit)) = self.limits.read().get(&told.key) {
+                let burst = u64::from(limit.rate.get()) * u64::from(BURST_SECONDS);
+                limit.owe(if before.is_some() { more } else { more.min(burst) });
+            }
+        }
+        Ok(())
     }
 
     async fn find(&self, hash: [u8; 32]) -> Result<Option<Arc<Admitted>>, Denied> {
@@ -116,13 +149,13 @@ impl Gate {
     /// The key's bucket, which outlives what is remembered of the key.
     fn limit_of(&self, key: &Key) -> Arc<Limit> {
         let mut limits = self.limits.write();
-        if let Some(limit) = limits.get(&key.id)
+        if let Some((_, limit)) = limits.get(&key.id)
             && limit.rate.get() == key.rate_per_second.max(1)
         {
             return limit.clone();
         }
         let limit = Arc::new(Limit::new(key.rate_per_second, self.clock.clone()));
-        limits.insert(key.id, limit.clone());
+        limits.insert(key.id, (key.merchant, limit.clone()));
         limit
     }
 

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -14,7 +15,7 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 
 /// A key may use two seconds' worth at once.
-const BURST_SECONDS: u32 = 2;
+pub const BURST_SECONDS: u32 = 2;
 
 #[derive(Clone)]
 struct Ticks(Arc<dyn Clock>);
@@ -30,12 +31,19 @@ impl governor::clock::Clock for Ticks {
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, Ticks, StateInformationMiddleware>;
 
+/// How many seconds' worth of what other processes let through is remembered at most.
+const DEBT_SECONDS: u32 = 30;
+
 /// The bucket of one key: filled at its rate, as deep as its burst.
 pub struct Limit {
     pub rate: NonZeroU32,
     burst: NonZeroU32,
     ticks: Ticks,
     bucket: Mutex<Arc<Bucket>>,
+    /// Requests let through here since the start.
+    used: AtomicU64,
+    /// What other processes let through and this bucket has not yet given for it.
+    debt: AtomicU64,
 }
 
 /// Whether a request may go on, and what is left of the quota.
@@ -56,14 +64,20 @@ impl Limit {
         let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(BURST_SECONDS - 1));
         let ticks = Ticks(clock);
         let bucket = Mutex::new(Arc::new(bucket_of(rate, burst, ticks.clone())));
-        Limit { rate, burst, ticks, bucket }
+        let (used, debt) = (AtomicU64::new(0), AtomicU64::new(0));
+        Limit { rate, burst, ticks, bucket, used, debt }
     }
 
     /// Counts a request.
     pub fn take(&self) -> Standing {
         let bucket = self.bucket.lock().clone();
+        while self.debt.load(Ordering::Relaxed) > 0 && bucket.check().is_ok() {
+            let less = |debt: u64| Some(debt.saturating_sub(1));
+            let _ = self.debt.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
         match bucket.check() {
             Ok(state) => {
+                self.used.fetch_add(1, Ordering::Relaxed);
                 let remaining = state.remaining_burst_capacity();
                 let missing = self.burst.get().saturating_sub(remaining);
                 self.standing(true, remaining, u64::from(missing.div_ceil(self.rate.get())))
@@ -79,6 +93,18 @@ impl Limit {
                 self.standing(false, 0, seconds.clamp(1, u64::from(BURST_SECONDS)))
             }
         }
+    }
+
+    /// How many requests were let through here since the start.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Other processes let so many requests through: they are taken from what may be asked here.
+    pub fn owe(&self, requests: u64) {
+        let most = u64::from(self.rate.get()) * u64::from(DEBT_SECONDS);
+        let more = |debt: u64| Some(debt.saturating_add(requests).min(most));
+        let _ = self.debt.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
     fn standing(&self, allowed: bool, remaining: u32, reset_seconds: u64) -> Standing {

@@ -54,7 +54,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn run(args: Args) -> Ended {
     let config = args.common.configure(Overrides::default())?;
     block_on(async move {
-        let store: Arc<dyn Store> = super::existing_books(&config)?;
+        let store: Arc<dyn Store> = super::existing_books(&config).await?;
         let sealer = app::sealer(&config).map_err(|error| Failure::new(error.to_string()))?;
         let means = Means {
             store: store.clone(),

@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Overrides;
 use crate::store::{Administered, Store};
 
-/// List, create and revoke API keys, while no server runs
+/// List, create and revoke API keys; with the embedded database, while no server runs
 ///
 /// A running server is asked over its API instead: GET, POST and DELETE /v1/keys.
 #[derive(clap::Args)]
@@ -72,7 +72,7 @@ fn key_id(text: &str) -> Result<KeyId, String> {
 pub fn run(args: Args) -> Ended {
     let config = args.common.configure(Overrides::default())?;
     block_on(async move {
-        let store = super::existing_books(&config)?;
+        let store = super::existing_books(&config).await?;
         let ended = act(store.as_ref(), MerchantId(args.merchant), args.action, args.json).await;
         store.close().await;
         ended

@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Ended {
         ));
     }
     block_on(async move {
-        let store = super::existing_books(&config)?;
+        let store = super::existing_books(&config).await?;
         let ended = reseal(store.as_ref(), &config, rotates).await;
         store.close().await;
         ended

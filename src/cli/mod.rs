@@ -3,6 +3,7 @@
 mod bench;
 mod client;
 mod completions;
+mod copy;
 mod demo;
 mod gateways;
 pub mod import;
@@ -23,8 +24,11 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app::postgres_options;
 use crate::config::{Config, Overrides};
+use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
+use crate::store::{Store, anchor};
 use crate::telemetry;
 
 /// A self-hosted refund gateway: one exact ledger of what may still be given back.
@@ -43,6 +47,7 @@ enum Command {
     Gateways(gateways::Args),
     MasterKey(master_key::Args),
     Import(import::Args),
+    Copy(copy::Args),
     Verify(verify::Args),
     Bench(bench::Args),
     Sandbox(sandbox::Args),
@@ -71,6 +76,7 @@ impl Command {
             Command::Gateways(args) => gateways::run(args),
             Command::MasterKey(args) => master_key::run(&args),
             Command::Import(args) => import::run(args),
+            Command::Copy(args) => copy::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(args),
             Command::Sandbox(args) => sandbox::run(&args),
@@ -104,12 +110,18 @@ pub struct Common {
     /// Where the books are kept [default: ./data; env: REFUNDRY_DATA]
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<PathBuf>,
+    /// Keep the books in this PostgreSQL database, which other processes may share, instead of the
+    /// data directory; the directory then holds only what is this process's own [env:
+    /// REFUNDRY_DATABASE_URL, which does not show a password in the list of processes]
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
 }
 
 impl Common {
     /// The settings, with these flags before everything else; also starts the log.
     pub fn configure(&self, more: Overrides) -> Result<Config, Failure> {
-        let overrides = Overrides { data: self.data.clone(), ..more };
+        let overrides =
+            Overrides { data: self.data.clone(), database: self.database.clone(), ..more };
         let config = Config::load(self.config.as_deref(), &overrides)
             .map_err(|problem| Failure::new(problem.to_string()))?;
         telemetry::start(&config.log).map_err(Failure::new)?;
@@ -129,8 +141,11 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
     runtime.block_on(work)
 }
 
-/// Opens the books of a data directory; a command that looks at books does not begin new ones.
-pub fn existing_books(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
+/// Opens the configured books; a command that looks at books does not begin new ones.
+pub async fn existing_books(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    if let Some(options) = postgres_options(config) {
+        return shared_books(config, options).await;
+    }
     if !config.data.join(sqlite::FILE).is_file() {
         let data = config.data.display();
         return Err(Failure::new(format!(
@@ -138,7 +153,26 @@ pub fn existing_books(config: &Config) -> Result<Arc<SqliteStore>, Failure> {
              `refundry serve --data {data}`"
         )));
     }
-    SqliteStore::open(&config.data).map_err(|error| Failure::new(error.to_string()))
+    let store = SqliteStore::open(&config.data).map_err(|error| Failure::new(error.to_string()))?;
+    Ok(store)
+}
+
+/// The books in PostgreSQL, compared with the anchor in the data directory when there is one that
+/// no server uses right now.
+async fn shared_books(
+    config: &Config,
+    options: postgres::Options,
+) -> Result<Arc<dyn Store>, Failure> {
+    let options = postgres::Options { begin: false, ..options };
+    let failed = |error: postgres::OpenError| Failure::new(error.to_string());
+    if config.data.join(anchor::FILE).is_file() {
+        match PostgresStore::open(&options, Some(&config.data)).await {
+            Err(postgres::OpenError::InUse(_)) => {}
+            opened => return Ok(opened.map_err(failed)?),
+        }
+    }
+    let store = PostgresStore::open(&options, None).await.map_err(failed)?;
+    Ok(store)
 }
 
 /// Where a process's randomness begins.

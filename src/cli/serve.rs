@@ -26,6 +26,7 @@ use crate::config::{Config, Overrides};
 Examples:
   refundry serve
   refundry serve --listen 0.0.0.0:8080 --data /var/lib/refundry
+  refundry serve --database postgres://refundry@db.example/refundry?sslmode=require
   REFUNDRY_ADMIN_KEY=$(openssl rand -hex 24) refundry serve --config /etc/refundry.toml")]
 pub struct Args {
     #[command(flatten)]

@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Ended {
     let config = args.common.configure(Overrides::default())?;
     let (as_json, accept) = (args.json, args.accept);
     block_on(async move {
-        let store = super::existing_books(&config)?;
+        let store = super::existing_books(&config).await?;
         let ended = look(store.as_ref(), as_json, accept).await;
         store.close().await;
         ended

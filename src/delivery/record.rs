@@ -90,7 +90,7 @@ async fn until_written(
                 tracing::error!(why, "deliveries cannot be written down");
                 return Vec::new();
             }
-            Err(StoreError::Unavailable(why)) => {
+            Err(StoreError::Unavailable(why) | StoreError::Doubtful(why)) => {
                 tracing::warn!(why, "deliveries cannot be written down now");
             }
         }

@@ -30,6 +30,7 @@ use metrics::Metrics;
 pub struct Site {
     pub router: Router,
     pub metrics: Arc<Metrics>,
+    pub gate: Arc<Gate>,
     /// Becomes true when the server drains, and ends the streams.
     stop: watch::Sender<bool>,
 }
@@ -54,13 +55,13 @@ pub fn site(
     let health = health::router(ledger.clone(), metrics.clone(), connections.clone());
     let inbox = inbox::router(connections.clone(), notices, clock);
     let router = dialects::router()
-        .with_state(Desk::new(ledger, gate, sealer, connections, counter, stopping))
+        .with_state(Desk::new(ledger, gate.clone(), sealer, connections, counter, stopping))
         .merge(inbox)
         .merge(health)
         .merge(docs::router())
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(refuse_method);
-    Site { router, metrics, stop }
+    Site { router, metrics, gate, stop }
 }
 
 /// axum adds the Allow field.

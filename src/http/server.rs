@@ -66,7 +66,7 @@ pub async fn serve(
     site: Site,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let Site { router, metrics, stop } = site;
+    let Site { router, metrics, gate: _, stop } = site;
     let shared = Arc::new(Shared { router, metrics, ids: RequestIds::new() });
     let places = Arc::new(Semaphore::new(CONNECTIONS_MOST));
     let mut connections = JoinSet::new();

@@ -108,7 +108,11 @@ impl Check<'_> {
                 self.find(merchant, kind, number, what);
                 Ok(None)
             }
-            Err(error @ (StoreError::Broken(_) | StoreError::Unavailable(_))) => Err(error),
+            Err(
+                error @ (StoreError::Broken(_)
+                | StoreError::Doubtful(_)
+                | StoreError::Unavailable(_)),
+            ) => Err(error),
         }
     }
 

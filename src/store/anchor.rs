@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 /// The file's name in the data directory.
@@ -32,6 +33,17 @@ pub enum Found {
     /// There is a file, and it says nothing that can be believed.
     Unreadable,
     Mark(Mark),
+}
+
+/// Takes the directory for this process alone; `None` when another one has it.
+pub fn lock(dir: &Path) -> io::Result<Option<File>> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(error) if error == rustix::io::Errno::WOULDBLOCK => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub struct Anchor {

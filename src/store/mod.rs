@@ -2,8 +2,14 @@
 //! about one database stays in its folder.
 
 pub mod anchor;
+pub mod copy;
 mod encode;
 pub mod facts;
+mod fits;
+mod page;
+pub mod postgres;
+mod rows;
+mod settle;
 pub mod sqlite;
 pub mod webhooks;
 
@@ -80,12 +86,16 @@ pub enum Settlement {
 }
 
 /// The database cannot do it now. Nothing of the command was written, except after
-/// [`StoreError::Broken`], where it is not known.
+/// [`StoreError::Broken`] and [`StoreError::Doubtful`], where it is not known.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// A write or an fsync failed; the store takes no writes until it is opened again.
     #[error("the store takes no more writes: {0}")]
     Broken(String),
+    /// The connection to the database broke during the commit. The same request finds out by its
+    /// claim, once the database is back.
+    #[error("whether the store has carried it out is not known: {0}")]
+    Doubtful(String),
     #[error("the store cannot answer now: {0}")]
     Unavailable(String),
     /// A row holds what no version of this program writes.
@@ -227,6 +237,16 @@ pub struct Seal {
     pub at: Timestamp,
 }
 
+/// How many requests one process has let through under a key since it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    pub merchant: MerchantId,
+    pub key: KeyId,
+    /// Which process; of one's own it is not read.
+    pub process: i64,
+    pub requests: i64,
+}
+
 /// Whether the books are what they were when they were last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -329,7 +349,19 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(MerchantId, Work)>, StoreError>;
 
-    /// Creates or changes a merchant, a key or a webhook endpoint, with its event. `CreateMerchant` ignores `merchant`.
+    /// Like [`Store::due`], for a worker of this process: what another process of the same books
+    /// is just taking, or was shown a moment ago, is left to it.
+    async fn offer(
+        &self,
+        queue: Queue,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(MerchantId, Work)>, StoreError> {
+        self.due(queue, now, limit).await
+    }
+
+    /// Creates or changes a merchant or what belongs to it, with its event. `CreateMerchant` ignores
+    /// `merchant`.
     async fn administer(
         &self,
         merchant: MerchantId,
@@ -379,6 +411,15 @@ pub trait Store: Send + Sync {
     async fn connections(&self, merchant: MerchantId) -> Result<Vec<Connection>, StoreError>;
     /// Those of all merchants: a notification names none, and the master key seals all.
     async fn all_connections(&self) -> Result<Vec<Connection>, StoreError>;
+    /// Tells other processes of the same books how often keys were used here, and answers how
+    /// often they were used there. A store of one process has nobody to tell.
+    async fn share_use(
+        &self,
+        _used: Vec<KeyUse>,
+        _at: Timestamp,
+    ) -> Result<Vec<KeyUse>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// The installation's own name, random, made with the database.
     fn instance(&self) -> Arc<str>;

@@ -25,14 +25,14 @@ impl Expire {
 
     /// Ends whatever has run out by now.
     pub async fn tick(&self) {
-        let due = match self.ledger.books().due(Queue::Expire, self.ledger.now(), ROUND_MOST).await
-        {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::warn!(%error, "what has expired cannot be looked for");
-                return;
-            }
-        };
+        let due =
+            match self.ledger.books().offer(Queue::Expire, self.ledger.now(), ROUND_MOST).await {
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::warn!(%error, "what has expired cannot be looked for");
+                    return;
+                }
+            };
         for (merchant, work) in due {
             let caller = Caller::internal(merchant, "worker");
             let target = Target::Refund(RefundId(work.subject));

@@ -115,7 +115,7 @@ impl Pay {
         if self.is_halted() {
             return 0;
         }
-        let due = match self.ledger.books().due(Queue::Pay, self.ledger.now(), LOOK_ROWS).await {
+        let due = match self.ledger.books().offer(Queue::Pay, self.ledger.now(), LOOK_ROWS).await {
             Ok(due) => due,
             Err(error) => {
                 self.trouble(&error);
@@ -191,7 +191,7 @@ impl Pay {
                     if let Err(error) = self.connections.look().await {
                         return Done::Look(Err(error));
                     }
-                    Done::Look(self.ledger.books().due(Queue::Pay, now, LOOK_ROWS).await)
+                    Done::Look(self.ledger.books().offer(Queue::Pay, now, LOOK_ROWS).await)
                 }));
             }
         }

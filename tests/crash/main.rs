@@ -8,6 +8,7 @@
 )]
 
 mod faults;
+mod replicas;
 mod server;
 mod start;
 mod storm;

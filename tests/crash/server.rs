@@ -97,6 +97,7 @@ pub struct Client {
     address: SocketAddr,
     key: String,
     stream: Option<BufReader<TcpStream>>,
+    pub patience: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ impl Answer {
 
 impl Client {
     pub fn new(address: SocketAddr, key: &str) -> Client {
-        Client { address, key: key.to_owned(), stream: None }
+        Client { address, key: key.to_owned(), stream: None, patience: PATIENCE }
     }
 
     pub fn move_to(&mut self, address: SocketAddr) {
@@ -155,7 +156,7 @@ impl Client {
     fn exchange(&mut self, method: &str, path: &str, key: &str, body: &str) -> io::Result<Answer> {
         if self.stream.is_none() {
             let stream = TcpStream::connect(self.address)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(self.patience))?;
             stream.set_nodelay(true)?;
             self.stream = Some(BufReader::new(stream));
         }

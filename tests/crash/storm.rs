@@ -17,31 +17,35 @@ use crate::server::{
 };
 
 const CLIENTS: u64 = 64;
-const ASKS: usize = 50;
+pub const ASKS: usize = 50;
 const PAYMENTS: usize = 50;
 const PAID_CENTS: i64 = 10_000;
 const KILLS: usize = 5;
 
 /// Short, so that what a killed process held is taken over soon.
-const HASTE: &[(&str, &str)] = &[
+pub const HASTE: &[(&str, &str)] = &[
     ("REFUNDRY_PAYOUTS_TIMEOUT_MS", "500"),
     ("REFUNDRY_PAYOUTS_LEASE_MS", "1500"),
     ("REFUNDRY_PAYOUTS_LOOK_MS", "100"),
     ("REFUNDRY_SEAL_EVERY_MS", "200"),
 ];
 
-/// Where the server is now; changes with every start.
-struct Place {
+/// Where a server is now; changes with every start.
+pub struct Place {
     address: Mutex<SocketAddr>,
     moved: Condvar,
 }
 
 impl Place {
+    pub fn at(address: SocketAddr) -> Place {
+        Place { address: Mutex::new(address), moved: Condvar::new() }
+    }
+
     fn now(&self) -> SocketAddr {
         *self.address.lock().unwrap()
     }
 
-    fn move_to(&self, address: SocketAddr) {
+    pub fn move_to(&self, address: SocketAddr) {
         *self.address.lock().unwrap() = address;
         self.moved.notify_all();
     }
@@ -55,36 +59,41 @@ impl Place {
 
 /// What one client was told.
 #[derive(Default)]
-struct Told {
+pub struct Told {
     /// Refunds that were acknowledged: their name, order, and amount.
-    made: Vec<(String, String, i64)>,
-    refused: usize,
+    pub made: Vec<(String, String, i64)>,
+    pub refused: usize,
 }
 
-struct Storm {
-    place: Place,
-    key: String,
-    orders: Vec<String>,
-    answered: AtomicUsize,
+pub struct Storm {
+    /// Of each server over the same books.
+    pub places: Vec<Place>,
+    pub key: String,
+    pub orders: Vec<String>,
+    pub answered: AtomicUsize,
 }
 
 impl Storm {
     /// Asks until there is an answer to rely on.
     fn ask(&self, client: &mut Client, key: &str, body: &str) -> Answer {
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            client.move_to(self.place.now());
+        // Each request somewhere else than the one before.
+        let first = key.bytes().map(usize::from).sum::<usize>();
+        for place in (0..self.places.len()).cycle().skip(first % self.places.len()) {
+            let place = &self.places[place];
+            client.move_to(place.now());
             match client.post("/v1/refunds", key, body) {
-                Ok(answer) if !matches!(answer.status, 409 | 500..) => return answer,
-                Ok(_) | Err(_) => self.place.wait(),
+                Ok(answer) if !matches!(answer.status, 409 | 429 | 500..) => return answer,
+                Ok(_) | Err(_) => place.wait(),
             }
             assert!(Instant::now() < deadline, "no answer to {key}");
         }
+        unreachable!("there is a server to ask")
     }
 
-    fn client(&self, seed: u64) -> Told {
+    pub fn client(&self, seed: u64) -> Told {
         let mut dice = StdRng::seed_from_u64(seed);
-        let mut client = Client::new(self.place.now(), &self.key);
+        let mut client = Client::new(self.places[0].now(), &self.key);
         let mut told = Told::default();
         for index in 0..ASKS {
             let order = &self.orders[dice.random_range(0..self.orders.len())];
@@ -115,6 +124,17 @@ impl Storm {
     }
 }
 
+/// Orders with a payment each, some with a provider that is hard to learn from.
+pub fn orders(setup: &mut Client) -> Vec<String> {
+    let scripts = ["ch", "sandbox_server_error_after", "ch", "sandbox_found_late", "ch"];
+    (0..PAYMENTS)
+        .map(|index| {
+            let script = format!("{}:{index}", scripts[index % scripts.len()]);
+            register(setup, &index.to_string(), PAID_CENTS, &script)
+        })
+        .collect()
+}
+
 /// A shop would be over-refunded by a race, or lose a refund in a crash.
 #[test]
 fn clients_storm_the_same_payments_while_the_server_is_killed() {
@@ -122,17 +142,10 @@ fn clients_storm_the_same_payments_while_the_server_is_killed() {
     let data = home.path().join("data");
     let mut server = Server::start_with(&data, HASTE);
     let key = admin_key(&data);
-    let mut setup = server.client(&key);
-    let scripts = ["ch", "sandbox_server_error_after", "ch", "sandbox_found_late", "ch"];
-    let orders: Vec<String> = (0..PAYMENTS)
-        .map(|index| {
-            let script = format!("{}:{index}", scripts[index % scripts.len()]);
-            register(&mut setup, &index.to_string(), PAID_CENTS, &script)
-        })
-        .collect();
-    let place = Place { address: Mutex::new(server.address), moved: Condvar::new() };
+    let orders = orders(&mut server.client(&key));
+    let places = vec![Place::at(server.address)];
     let answered = AtomicUsize::new(0);
-    let storm = Arc::new(Storm { place, key: key.clone(), orders, answered });
+    let storm = Arc::new(Storm { places, key: key.clone(), orders, answered });
     let clients: Vec<_> = (0..CLIENTS)
         .map(|seed| {
             let storm = storm.clone();
@@ -146,7 +159,7 @@ fn clients_storm_the_same_payments_while_the_server_is_killed() {
         });
         server.kill();
         server = Server::start_with(&data, HASTE);
-        storm.place.move_to(server.address);
+        storm.places[0].move_to(server.address);
     }
     let told: Vec<Told> = clients.into_iter().map(|client| client.join().unwrap()).collect();
     assert!(told.iter().any(|told| told.refused > 0), "the payments are used up");
@@ -164,7 +177,7 @@ fn clients_storm_the_same_payments_while_the_server_is_killed() {
 }
 
 /// Every acknowledged refund is there once, and nothing else is.
-fn check_acknowledged(told: &[Told], refunds: &[Value]) {
+pub fn check_acknowledged(told: &[Told], refunds: &[Value]) {
     let made: BTreeMap<&str, (&str, i64)> = told
         .iter()
         .flat_map(|told| &told.made)
@@ -183,7 +196,7 @@ fn check_acknowledged(told: &[Told], refunds: &[Value]) {
 
 /// No payment is over by a cent, and its balance is the sum of its refunds. Answers what was paid
 /// back of each payment.
-fn check_payments(
+pub fn check_payments(
     client: &mut Client,
     orders: &[String],
     refunds: &[Value],
@@ -207,7 +220,7 @@ fn check_payments(
 }
 
 /// The sandbox's own record says the same, each attempt counted once.
-fn check_record(data: &std::path::Path, paid: &BTreeMap<String, i64>, refunds: usize) {
+pub fn check_record(data: &std::path::Path, paid: &BTreeMap<String, i64>, refunds: usize) {
     let output = run(&["sandbox", "--payments"], data);
     let text = String::from_utf8(output.stdout).unwrap();
     let mut seen = BTreeSet::new();

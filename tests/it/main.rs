@@ -15,6 +15,7 @@ mod import;
 mod native;
 mod outbound;
 mod providers;
+mod replicas;
 mod routes;
 mod store;
 mod tidy;

@@ -155,7 +155,7 @@ fn only_the_store_names_a_database() {
             continue;
         }
         for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
-            if line.contains("rusqlite") {
+            if line.contains("rusqlite") || line.contains("tokio_postgres") {
                 wrong.push(format!("{place}:{}", number + 1));
             }
         }

@@ -12,12 +12,20 @@ use tokio::sync::{mpsc, watch};
 
 use crate::harness::liar::{Act, Liar};
 use crate::harness::payouts::Payouts;
+use crate::harness::store::Directory;
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
 async fn world(deduplicates: bool, can_be_asked: bool) -> (Arc<Liar>, Payouts) {
     let liar = Arc::new(Liar::new(deduplicates, can_be_asked));
     let payouts = Payouts::over(liar.clone()).await;
+    (liar, payouts)
+}
+
+/// In a file that a test can damage.
+async fn on_sqlite() -> (Arc<Liar>, Payouts) {
+    let liar = Arc::new(Liar::new(true, true));
+    let payouts = Payouts::over_books(Directory::on_sqlite(), liar.clone()).await;
     (liar, payouts)
 }
 
@@ -67,7 +75,7 @@ async fn the_running_worker_takes_up_a_payout_whose_gateway_is_gone() {
 /// One damaged row would hold up the payouts of all merchants.
 #[tokio::test]
 async fn a_damaged_book_stops_no_other_payout() {
-    let (liar, at) = world(true, true).await;
+    let (liar, at) = on_sqlite().await;
     let damaged = at.refund("liar", "ch_1").await;
     let sound = at.refund("liar", "ch_2").await;
     let order = at.read(damaged).await.order;
@@ -82,7 +90,7 @@ async fn a_damaged_book_stops_no_other_payout() {
 /// And so would the end of waiting for bank details.
 #[tokio::test]
 async fn a_damaged_book_stops_no_other_expiry() {
-    let (_, at) = world(true, true).await;
+    let (_, at) = on_sqlite().await;
     let mut refunds = Vec::new();
     for reference in ["ch_1", "ch_2"] {
         let order = at.order(&[("liar", "bank_transfer", reference, "100.00")]).await;

@@ -15,6 +15,7 @@ use refundry_domain::refusal::Refusal;
 
 use crate::harness::liar::{Act, Liar};
 use crate::harness::payouts::{LEASE_MS, Payouts};
+use crate::harness::store::Directory;
 
 fn unknown() -> Outcome {
     Outcome::Unknown { message: "503".to_owned(), lost: false }
@@ -432,7 +433,9 @@ async fn a_given_request_is_paid_and_does_not_run_out() {
 /// Books restored from yesterday's copy would pay yesterday's refunds again.
 #[tokio::test]
 async fn books_behind_their_anchor_send_nothing_until_they_are_accepted() {
-    let (liar, at) = world(true, true).await;
+    let liar = Arc::new(Liar::new(true, true));
+    // It is about a file that was put back.
+    let at = Payouts::over_books(Directory::on_sqlite(), liar.clone()).await;
     let early = at.refund("liar", "ch_1").await;
     at.store.seal(at.ledger.now()).await.unwrap();
     let at = at.restarted().await;

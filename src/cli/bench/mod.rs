@@ -5,6 +5,7 @@ mod cpu;
 mod disk;
 mod grow;
 mod load;
+mod postgres;
 mod requests;
 mod server;
 mod table;
@@ -45,7 +46,8 @@ const ORDERS: u64 = 20_000;
 #[command(after_help = "\
 Examples:
   refundry bench --quick
-  refundry bench --full --json > figures.json")]
+  refundry bench --full --json > figures.json
+  refundry bench --database postgres://localhost/bench")]
 pub struct Args {
     /// Print one JSON object instead of tables
     #[arg(long)]
@@ -65,6 +67,10 @@ pub struct Args {
     /// Where the temporary books are made; choose the disk that is to be measured
     #[arg(long, default_value = ".", value_name = "DIRECTORY")]
     data: PathBuf,
+    /// Measure on this PostgreSQL database instead, through one and two replicas, beside pgbench.
+    /// It must be one of its own: what is made in it stays
+    #[arg(long, value_name = "URL", conflicts_with = "full")]
+    database: Option<String>,
 }
 
 pub fn run(args: Args) -> Ended {
@@ -106,13 +112,15 @@ async fn bench(args: Args) -> Ended {
         (false, false) => &[10_000, 1_000_000],
         (false, true) => &[10_000, 1_000_000, 10_000_000],
     };
-    if !args.webhooks {
+    if let Some(url) = &args.database {
+        bench.postgres(url).await?;
+    } else if args.webhooks {
+        bench.webhooks().await?;
+    } else {
         let fsync = bench.disk()?;
         let bare = bench.bare()?;
         bench.http(&fsync, &bare).await?;
-    }
-    bench.webhooks().await?;
-    if !args.webhooks {
+        bench.webhooks().await?;
         bench.growth(sizes).await?;
     }
     bench.progress.end();

@@ -71,7 +71,9 @@ async fn demo(args: Args) -> Result<(), Failure> {
     let began = Instant::now();
     let home = home(args.data)?;
     let listen = args.listen.unwrap_or_else(|| "127.0.0.1:0".to_owned());
-    let flags = Overrides { data: Some(home.path().to_owned()), listen: Some(listen) };
+    // Whatever is set for a real installation, the demo has books of its own.
+    let (data, database) = (Some(home.path().to_owned()), Some(String::new()));
+    let flags = Overrides { data, database, listen: Some(listen) };
     let mut config =
         Config::load(None, &flags).map_err(|problem| Failure::new(problem.to_string()))?;
     // The log would run through what is shown.

@@ -307,6 +307,12 @@ impl From<StoreError> for Problem {
                  whether this request was carried out is not known. Repeat it with the same key.",
             )
             .retry_after(30),
+            StoreError::Doubtful(_) => Problem::new(
+                Code::Unavailable,
+                "The connection to the books broke; whether this request was carried out is not \
+                 known. Repeat it with the same key.",
+            )
+            .retry_after(1),
             StoreError::Unavailable(_) => Problem::new(
                 Code::Unavailable,
                 "The books cannot be reached now; nothing was changed. Try again.",

@@ -1,19 +1,18 @@
 //! One intent inside the writer's transaction: claimed, decided, written, answered.
 
 use refundry_domain::book::Book;
-use refundry_domain::changes::{Changes, Mark, Work, WorkChange};
+use refundry_domain::changes::{Changes, Mark};
 use refundry_domain::command::{Command, Target};
-use refundry_domain::decide::{Context, decide, register};
 use refundry_domain::event::Fact;
 use refundry_domain::ids::Numbers;
 use refundry_domain::refusal::Refusal;
 use rusqlite::{Connection, params};
-use sha2::{Digest, Sha256};
 
-use super::load::{self, Loaded, Referenced};
+use super::load::{self, Referenced};
 use super::shelf::{self, Shelf};
 use super::{Fail, write};
 use crate::store::facts::{self, Unlinked};
+use crate::store::settle::{self, Loaded, decision, digest, put};
 use crate::store::{Answer, Claim, Intent, Settlement};
 
 /// What a batch has used up and made so far.
@@ -47,13 +46,13 @@ pub fn settle(
             Err(settled) => return Ok(settled),
         }
     }
-    let first = batch.numbers.peek();
+    let before = batch.numbers.clone();
     let decided = match load(conn, batch, intent)? {
-        Ok((loaded, taken)) => decision(instance, batch, intent, loaded, taken),
+        Ok((loaded, taken)) => decision(instance, &mut batch.numbers, intent, loaded, taken),
         Err(refusal) => Err(refusal),
     };
     if intent.dry_run || decided.is_err() {
-        batch.numbers = Numbers::starting_at(first);
+        batch.numbers = before;
     }
     match decided {
         Ok((mut loaded, changes)) => {
@@ -69,22 +68,6 @@ pub fn settle(
             Ok(Settlement::Refused { refusal, answer })
         }
     }
-}
-
-fn put(work: Vec<WorkChange>) -> Vec<Work> {
-    work.into_iter()
-        .filter_map(|change| match change {
-            WorkChange::Put(work) => Some(work),
-            WorkChange::Remove { .. } => None,
-        })
-        .collect()
-}
-
-fn digest(key: &str) -> [u8; 16] {
-    let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-    let mut start = [0; 16];
-    start.copy_from_slice(&hash[..16]);
-    start
 }
 
 /// Takes the claim's key, and says under which number its answer is to be kept; or what the key
@@ -176,33 +159,6 @@ fn reference(
     }
 }
 
-type Decision = Result<(Loaded, Changes), Refusal>;
-
-fn decision(
-    instance: &str,
-    batch: &mut Batch,
-    intent: &Intent,
-    loaded: Option<Loaded>,
-    reference_taken: Option<i64>,
-) -> Decision {
-    let mut context = Context {
-        now: intent.at,
-        by: &intent.by,
-        policy: &intent.policy,
-        numbers: &mut batch.numbers,
-        instance,
-        reference_taken,
-    };
-    let (last_event, last_refund) =
-        loaded.as_ref().map_or((0, 0), |loaded| (loaded.last_event, loaded.last_refund));
-    let (book, changes) = match (loaded, &*intent.command) {
-        (None, Command::RegisterOrder(new)) => register(intent.merchant, new, &mut context),
-        (None, _) => Err(Refusal::UnknownOrder),
-        (Some(loaded), command) => decide(loaded.book, command, &mut context),
-    }?;
-    Ok((Loaded { book, last_event, last_refund }, changes))
-}
-
 fn apply(
     conn: &Connection,
     batch: &mut Batch,
@@ -232,26 +188,10 @@ fn link(
     loaded: &mut Loaded,
     fact: &Fact,
 ) -> Result<(), Fail> {
-    let (subject_kind, subject) = facts::subject(fact.subject());
-    let order = &mut loaded.book.order;
+    let previous = loaded.last_event;
     let data = facts::data(fact);
-    let event = Unlinked {
-        merchant: order.merchant.0,
-        order: order.id.0,
-        position: order.chain.length + 1,
-        number: batch.numbers.take(),
-        name: fact.name(),
-        subject_kind,
-        subject,
-        at: intent.at.0,
-        by: &intent.by,
-        data: &data,
-    };
-    order.chain.hash = event.hash(&order.chain.hash);
-    order.chain.length = event.position;
-    insert_event(conn, batch, &event, loaded.last_event, order.chain.hash)?;
-    loaded.last_event = event.number;
-    Ok(())
+    let (event, hash) = settle::link(&mut batch.numbers, intent, loaded, fact, &data);
+    insert_event(conn, batch, &event, previous, hash)
 }
 
 pub fn insert_event(

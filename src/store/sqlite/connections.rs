@@ -3,12 +3,11 @@
 use refundry_domain::ids::{GatewayId, MerchantId};
 use refundry_domain::merchant::{Connection, ConnectionChange};
 use rusqlite::{Connection as Database, params};
-use serde_json::json;
 
 use super::admin::{self, By, event};
 use super::commit::Batch;
 use super::{Fail, load, rows};
-use crate::store::{Administered, encode};
+use crate::store::{Administered, encode, settle};
 
 /// Makes a connection, or changes the one of this name. Without new credentials, it keeps its own.
 pub fn set(
@@ -22,24 +21,12 @@ pub fn set(
         return Ok(Administered::Unknown);
     }
     let before = one(conn, merchant, &change.name)?;
-    let Some(sealed) =
-        change.sealed.clone().or_else(|| before.as_ref().map(|row| row.sealed.clone()))
-    else {
-        return Ok(Administered::Unknown);
+    let id = match &before {
+        Some(row) => row.id,
+        None => GatewayId(batch.numbers.take()),
     };
-    let row = Connection {
-        id: match &before {
-            Some(row) => row.id,
-            None => GatewayId(batch.numbers.take()),
-        },
-        merchant,
-        name: change.name,
-        connector: change.connector,
-        settings: change.settings,
-        sealed,
-        enabled: change.enabled,
-        created_at: before.as_ref().map_or(by.at, |row| row.created_at),
-        updated_at: by.at,
+    let Some((row, data)) = settle::connection(id, merchant, before, change, by.at) else {
+        return Ok(Administered::Unknown);
     };
     let sql = "INSERT INTO connections (merchant, name, number, connector, settings, sealed, \
         enabled, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
@@ -56,15 +43,8 @@ pub fn set(
         row.created_at.0,
         row.updated_at.0,
     ])?;
-    let data = json!({
-        "name": row.name,
-        "connector": row.connector,
-        "settings": row.settings,
-        "enabled": row.enabled,
-        "credentials_changed": change.sealed.is_some(),
-    });
     let subject = ("gateway", row.id.0);
-    event(conn, batch, merchant, by, "gateway.configured", subject, &data.to_string())?;
+    event(conn, batch, merchant, by, "gateway.configured", subject, &data)?;
     Ok(Administered::Connection(row))
 }
 

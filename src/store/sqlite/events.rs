@@ -4,8 +4,9 @@ use refundry_domain::ids::MerchantId;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::page::{Query, of_rows};
+use super::page::Query;
 use super::{Fail, load, rows};
+use crate::store::page::of_rows;
 use crate::store::{Event, EventFilter, Page, Slice};
 
 pub fn events(

@@ -1,88 +1,42 @@
 //! Webhook endpoints and what was delivered to them.
 
-use std::collections::BTreeSet;
-
-use refundry_domain::ids::{EndpointId, EventId, MerchantId, OrderId, Timestamp};
+use refundry_domain::ids::{EndpointId, EventId, MerchantId, Timestamp};
 use refundry_domain::webhook::{
-    Delivery, DeliveryState, DisabledWhy, Endpoint, EndpointChange, EndpointState, NewEndpoint,
+    Delivery, DeliveryState, Endpoint, EndpointChange, EndpointState, NewEndpoint,
 };
 use rusqlite::{Connection, Row, params, params_from_iter};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::Fail;
 use super::admin::{self, By};
 use super::commit::Batch;
 use super::load;
-use crate::store::encode::named;
+use super::rows::Columns;
+use crate::store::rows as shared;
 use crate::store::webhooks::{
-    DeliveryFilter, DeliveryPage, Progress, events, read_events, read_tries, tries,
+    self, Changed, DeliveryFilter, DeliveryPage, Progress, events, tries,
 };
 use crate::store::{Administered, Slice};
 
 const SUBJECT: &str = "webhook_endpoint";
 
-macro_rules! endpoint {
-    ($rest:literal) => {
-        concat!(
-            "SELECT merchant, number, url, format, events, description, state, disabled_why, \
-             disabled_at, secrets, cursor, failing_since, revision, created_at, updated_at, \
-             lease_worker FROM webhook_endpoints ",
-            $rest
-        )
-    };
-}
-
-const DELIVERY: &str = "SELECT endpoint, event, order_number, name, state, due, round, tries, \
-    created_at, updated_at FROM deliveries";
-
 /// The endpoint, and who has its lease.
 fn endpoint(row: &Row<'_>) -> Result<(Endpoint, Option<i64>), Fail> {
-    let why: Option<String> = row.get(7)?;
-    let why = why.map(|why| named("a reason", DisabledWhy::parse, &why)).transpose()?;
-    let disabled_at: Option<i64> = row.get(8)?;
-    let endpoint = Endpoint {
-        merchant: MerchantId(row.get(0)?),
-        id: EndpointId(row.get(1)?),
-        url: row.get(2)?,
-        format: row.get(3)?,
-        events: read_events(&row.get::<_, String>(4)?),
-        description: row.get(5)?,
-        state: named("a state", EndpointState::parse, &row.get::<_, String>(6)?)?,
-        disabled: disabled_at.map(Timestamp).zip(why),
-        secrets: row.get(9)?,
-        cursor: EventId(row.get(10)?),
-        failing_since: row.get::<_, Option<i64>>(11)?.map(Timestamp),
-        revision: row.get(12)?,
-        created_at: Timestamp(row.get(13)?),
-        updated_at: Timestamp(row.get(14)?),
-    };
-    Ok((endpoint, row.get(15)?))
+    shared::endpoint(&mut Columns::of(row))
 }
 
 fn delivery(row: &Row<'_>) -> Result<Delivery, Fail> {
-    let order: i64 = row.get(2)?;
-    Ok(Delivery {
-        endpoint: EndpointId(row.get(0)?),
-        event: EventId(row.get(1)?),
-        order: (order != 0).then_some(OrderId(order)),
-        name: row.get(3)?,
-        state: named("a state", DeliveryState::parse, &row.get::<_, String>(4)?)?,
-        due: Timestamp(row.get(5)?),
-        round: row.get(6)?,
-        tries: read_tries(&row.get::<_, String>(7)?)?,
-        created_at: Timestamp(row.get(8)?),
-        updated_at: Timestamp(row.get(9)?),
-    })
+    shared::delivery(&mut Columns::of(row))
 }
 
 pub fn endpoints(conn: &Connection, merchant: MerchantId) -> Result<Vec<Endpoint>, Fail> {
-    let sql = endpoint!("WHERE merchant = ?1 ORDER BY number");
+    let sql = select!(ENDPOINT, "webhook_endpoints WHERE merchant = ?1 ORDER BY number");
     load::many(conn, sql, [merchant.0], |row| Ok(endpoint(row)?.0))
 }
 
 /// Every endpoint that is told, with the worker that has its lease.
 pub fn enabled(conn: &Connection) -> Result<Vec<(Endpoint, Option<i64>)>, Fail> {
-    load::many(conn, endpoint!("WHERE state = 'enabled'"), [], endpoint)
+    load::many(conn, select!(ENDPOINT, "webhook_endpoints WHERE state = 'enabled'"), [], endpoint)
 }
 
 /// Only one process has this database open, so a lease of another worker is that of a dead one.
@@ -126,7 +80,10 @@ pub fn create(
 }
 
 fn one(conn: &Connection, merchant: MerchantId, id: EndpointId) -> Result<Administered, Fail> {
-    let sql = endpoint!("WHERE merchant = ?1 AND number = ?2 AND state <> 'deleted'");
+    let sql = select!(
+        ENDPOINT,
+        "webhook_endpoints WHERE merchant = ?1 AND number = ?2 AND state <> 'deleted'"
+    );
     let found = load::one(conn, sql, (merchant.0, id.0), endpoint)?;
     Ok(found.map_or(Administered::Unknown, |(endpoint, _)| Administered::Endpoint(endpoint)))
 }
@@ -141,84 +98,15 @@ pub fn change(
     let Administered::Endpoint(mut endpoint) = one(conn, merchant, id)? else {
         return Ok(Administered::Unknown);
     };
-    let data = match change {
-        EndpointChange::Edit { url, events, description, enabled } => {
-            let data = edited(&mut endpoint, (url, events, description, enabled), by.at);
-            if data.is_empty() {
-                return Ok(Administered::Endpoint(endpoint));
-            }
-            data
-        }
-        EndpointChange::Rotate { revision, .. } if revision != endpoint.revision => {
-            return Ok(Administered::Stale);
-        }
-        EndpointChange::Rotate { secrets, .. } => {
-            endpoint.secrets = secrets;
-            Map::new()
-        }
-        EndpointChange::Disable(_) if endpoint.state != EndpointState::Enabled => {
-            return Ok(Administered::Endpoint(endpoint));
-        }
-        EndpointChange::Disable(why) => {
-            endpoint.state = EndpointState::Disabled;
-            endpoint.disabled = Some((by.at, why));
-            Map::from_iter([("why".to_owned(), why.name().into())])
-        }
-        EndpointChange::Delete => {
-            endpoint.state = EndpointState::Deleted;
-            endpoint.secrets = Vec::new();
-            Map::new()
-        }
-        EndpointChange::Ping => Map::new(),
-        EndpointChange::Redeliver { events } => {
-            redeliver(conn, &endpoint, &events, by.at)?;
-            let events: BTreeSet<i64> = events.iter().map(|event| event.0).collect();
-            Map::from_iter([
-                ("count".to_owned(), events.len().into()),
-                ("first".to_owned(), events.first().copied().into()),
-                ("last".to_owned(), events.last().copied().into()),
-            ])
-        }
+    let (data, again) = match webhooks::change(&mut endpoint, change, by.at) {
+        Changed::Nothing => return Ok(Administered::Endpoint(endpoint)),
+        Changed::Stale => return Ok(Administered::Stale),
+        Changed::Written { data, again } => (data, again),
     };
-    endpoint.revision += 1;
-    endpoint.updated_at = by.at;
+    redeliver(conn, &endpoint, &again, by.at)?;
     write(conn, &endpoint)?;
-    let data = Value::Object(data).to_string();
     admin::event(conn, batch, merchant, by, name, (SUBJECT, id.0), &data)?;
     Ok(Administered::Endpoint(endpoint))
-}
-
-type Edit = (Option<String>, Option<Vec<String>>, Option<String>, Option<bool>);
-
-fn edited(
-    endpoint: &mut Endpoint,
-    (url, events, description, enabled): Edit,
-    at: Timestamp,
-) -> Map<String, Value> {
-    let mut data = Map::new();
-    if let Some(url) = url.filter(|url| *url != endpoint.url) {
-        data.insert("url".to_owned(), url.as_str().into());
-        endpoint.url = url;
-    }
-    if let Some(events) = events.filter(|events| *events != endpoint.events) {
-        data.insert("events".to_owned(), events.clone().into());
-        endpoint.events = events;
-    }
-    if let Some(description) = description.filter(|text| *text != endpoint.description) {
-        data.insert("description".to_owned(), description.as_str().into());
-        endpoint.description = description;
-    }
-    let is_enabled = endpoint.state == EndpointState::Enabled;
-    if let Some(enabled) = enabled.filter(|enabled| *enabled != is_enabled) {
-        data.insert("enabled".to_owned(), enabled.into());
-        // Given another chance, it has failed for no time yet.
-        (endpoint.state, endpoint.disabled, endpoint.failing_since) = if enabled {
-            (EndpointState::Enabled, None, None)
-        } else {
-            (EndpointState::Disabled, Some((at, DisabledWhy::Asked)), endpoint.failing_since)
-        };
-    }
-    data
 }
 
 fn write(conn: &Connection, endpoint: &Endpoint) -> Result<(), Fail> {
@@ -318,25 +206,14 @@ pub fn deliveries(
     filter: &DeliveryFilter,
     page: DeliveryPage,
 ) -> Result<Slice<Delivery>, Fail> {
-    let ascending = page.oldest_first == page.forward();
     let mut found = Vec::new();
     for endpoint in endpoints(conn, merchant)? {
         let asked = filter.endpoint.is_none_or(|id| id == endpoint.id);
         if asked && endpoint.state != EndpointState::Deleted {
-            found.extend(list(conn, &endpoint, filter, page, ascending)?);
+            found.extend(list(conn, &endpoint, filter, page)?);
         }
     }
-    found.sort_unstable_by_key(|row: &Delivery| (row.event, row.endpoint));
-    if !ascending {
-        found.reverse();
-    }
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    if !page.forward() {
-        found.reverse();
-    }
-    Ok(Slice { rows: found, more })
+    Ok(webhooks::page_of(found, page))
 }
 
 /// What of one endpoint's list may be on the page, and one more.
@@ -345,22 +222,13 @@ fn list(
     endpoint: &Endpoint,
     filter: &DeliveryFilter,
     page: DeliveryPage,
-    ascending: bool,
 ) -> Result<Vec<Delivery>, Fail> {
-    let (mut least, mut most) = (i64::MIN, i64::MAX);
-    let (follows, precedes) =
-        if page.oldest_first { (page.after, page.before) } else { (page.before, page.after) };
-    if let Some((event, other)) = follows {
-        least = if endpoint.id > other { event.0 } else { event.0.saturating_add(1) };
-    }
-    if let Some((event, other)) = precedes {
-        most = if endpoint.id < other { event.0 } else { event.0.saturating_sub(1) };
-    }
-    if let Some(event) = filter.event {
-        (least, most) = (least.max(event.0), most.min(event.0));
-    }
-    let mut sql =
-        format!("{DELIVERY} WHERE merchant = ?1 AND endpoint = ?2 AND event >= ?3 AND event <= ?4");
+    let (least, most) = webhooks::span(endpoint.id, filter, page);
+    let mut sql = format!(
+        "SELECT {} FROM deliveries WHERE merchant = ?1 AND endpoint = ?2 AND event >= ?3 \
+        AND event <= ?4",
+        shared::DELIVERY
+    );
     let states: Vec<String> =
         filter.states.iter().map(|state| format!("state = '{}'", state.name())).collect();
     if !states.is_empty() {
@@ -370,7 +238,7 @@ fn list(
             sql.push_str(" AND state <> 'succeeded'");
         }
     }
-    let direction = if ascending { "ASC" } else { "DESC" };
+    let direction = if page.ascending() { "ASC" } else { "DESC" };
     sql.push_str(&format!(" ORDER BY event {direction} LIMIT ?5"));
     let limit = i64::from(page.limit) + 1;
     let values = [endpoint.merchant.0, endpoint.id.0, least, most, limit];

@@ -6,8 +6,10 @@ use refundry_domain::refund::{Refund, State};
 use refundry_domain::returns::{Return, ReturnState};
 use rusqlite::Connection;
 
-use super::page::{Query, merged, of_rows};
+use super::page::Query;
 use super::{Fail, load, rows};
+use crate::store::fits;
+use crate::store::page::{merged, of_rows};
 use crate::store::{OrderFilter, Page, RefundFilter, ReturnFilter, Slice};
 
 pub fn orders(
@@ -37,7 +39,7 @@ pub fn refunds(
     let mut slice =
         if let Some(order) = filter.order {
             let mut all = refunds_of(conn, merchant, order)?;
-            all.retain(|refund| fits(refund, filter));
+            all.retain(|refund| fits::refund(refund, filter));
             of_rows(all, |refund| refund.id.0, page)
         } else if filter.return_id.is_some() {
             let from = "refunds INDEXED BY refunds_by_return";
@@ -105,16 +107,6 @@ pub fn refunds_of(
 
 fn not_of(refund: RefundId, order: OrderId) -> Fail {
     Fail::Damaged(format!("refund {refund} is in the list of order {order} and not its own"))
-}
-
-fn fits(refund: &Refund, filter: &RefundFilter) -> bool {
-    let any_state = filter.states.is_empty();
-    (any_state || filter.states.contains(&refund.state))
-        && filter.return_id.is_none_or(|id| refund.return_id == Some(id))
-        && filter.execution.is_none_or(|execution| refund.execution == execution)
-        && filter.to.is_none_or(|to| refund.to == to)
-        && filter.created_from.is_none_or(|from| refund.created_at >= from)
-        && filter.created_until.is_none_or(|until| refund.created_at < until)
 }
 
 pub fn returns(

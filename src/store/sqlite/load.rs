@@ -12,15 +12,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::Fail;
 use super::rows::{self, Head};
+use crate::store::settle::Loaded;
 use crate::store::{Movement, TransactionRow};
-
-/// A book, and where the order's lists of events and refunds begin.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Loaded {
-    pub book: Book,
-    pub last_event: i64,
-    pub last_refund: i64,
-}
 
 /// The book that the target is in, or the refusal that says it is not there.
 pub fn target(

@@ -15,7 +15,9 @@ mod admin;
 mod checkpoint;
 mod commit;
 mod connections;
+mod copy;
 mod events;
+mod fail;
 mod hooks;
 mod list;
 mod load;
@@ -47,76 +49,19 @@ use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
+pub use self::copy::SqliteSide;
+use self::fail::Fail;
 pub use self::open::{FILE, OpenError};
 use self::readers::Readers;
 use self::writer::{Health, Job, Settled, Writer};
-use super::encode::Unreadable;
 use super::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use super::{
     Administered, Event, EventFilter, Intent, OrderFilter, Page, RefundFilter, ReturnFilter, Seal,
     Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
 };
-
-/// Why something in the database failed, before it is known what that means for the store.
-#[derive(Debug, thiserror::Error)]
-enum Fail {
-    /// It is not known what is on disk.
-    #[error("{0}")]
-    Lost(String),
-    #[error("{0}")]
-    Full(String),
-    #[error("{0}")]
-    Unavailable(String),
-    #[error("{0}")]
-    Damaged(String),
-}
-
-impl From<rusqlite::Error> for Fail {
-    fn from(error: rusqlite::Error) -> Fail {
-        let why = error.to_string();
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Fail::Full(why),
-            Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
-                Fail::Lost(why)
-            }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OutOfMemory) => {
-                Fail::Unavailable(why)
-            }
-            _ => Fail::Damaged(why),
-        }
-    }
-}
-
-impl Fail {
-    /// Of a commit that came back with an error, only that of a full disk leaves no doubt:
-    /// nothing was synced then.
-    fn of_commit(error: rusqlite::Error) -> Fail {
-        match Fail::from(error) {
-            Fail::Full(why) => Fail::Full(why),
-            Fail::Lost(why) | Fail::Unavailable(why) | Fail::Damaged(why) => Fail::Lost(why),
-        }
-    }
-}
-
-impl From<Unreadable> for Fail {
-    fn from(error: Unreadable) -> Fail {
-        Fail::Damaged(error.to_string())
-    }
-}
-
-impl From<Fail> for StoreError {
-    fn from(fail: Fail) -> StoreError {
-        match fail {
-            Fail::Lost(why) | Fail::Full(why) | Fail::Unavailable(why) => {
-                StoreError::Unavailable(why)
-            }
-            Fail::Damaged(why) => StoreError::Damaged(why),
-        }
-    }
-}
 
 /// Books in one SQLite database in a directory of its own. Dropping it without
 /// [`Store::close`] is what a crash is: nothing that was answered is lost.

@@ -1,6 +1,6 @@
 //! Opening a data directory: its lock, its schema, and whether the books are what they were.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,12 +11,11 @@ use rand::rngs::SysRng;
 use refundry_domain::merchant::Settings;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use super::{Fail, seal};
 use crate::clock::{Clock, SystemClock};
-use crate::store::anchor::{Anchor, Found, Mark};
+use crate::store::anchor::{self, Anchor, Found, Mark};
 use crate::store::facts::Sealing;
 use crate::store::{Standing, encode};
 
@@ -162,16 +161,10 @@ pub fn connect(dir: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Directory { path: dir.to_owned(), source };
-    let path = dir.join("lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    let file = file.map_err(failed)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(error) if error == rustix::io::Errno::WOULDBLOCK => {
-            Err(OpenError::InUse(dir.to_owned()))
-        }
-        Err(error) => Err(failed(error.into())),
+    match anchor::lock(dir) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(OpenError::InUse(dir.to_owned())),
+        Err(source) => Err(OpenError::Directory { path: dir.to_owned(), source }),
     }
 }
 

@@ -14,7 +14,8 @@ use refundry_domain::refund::Refund;
 use rusqlite::Connection;
 
 use super::Fail;
-use super::load::{self, Loaded};
+use super::load;
+use crate::store::settle::Loaded;
 
 /// How many orders and how many refunds, a few kilobytes each.
 const MOST_ORDERS: usize = 2_048;

@@ -5,9 +5,11 @@ use refundry_domain::refund::TransactionState;
 use rusqlite::Connection;
 
 use super::list::refunds_of;
-use super::page::{Query, merged, of_rows};
+use super::page::Query;
 use super::{Fail, load, rows};
-use crate::store::{Movement, Page, Slice, TransactionFilter, TransactionKind, TransactionRow};
+use crate::store::fits;
+use crate::store::page::{merged, of_rows};
+use crate::store::{Movement, Page, Slice, TransactionFilter, TransactionRow};
 
 const INDEXED_STATES: &str =
     "state <> 'pending' AND state <> 'processing' AND state <> 'succeeded'";
@@ -25,7 +27,7 @@ pub fn transactions(
 ) -> Result<Slice<TransactionRow>, Fail> {
     if let Some(order) = filter.order {
         let mut all = of_order(conn, merchant, order)?;
-        all.retain(|row| fits(row, filter));
+        all.retain(|row| fits::transaction(row, filter));
         return Ok(of_rows(all, TransactionRow::number, page));
     }
     let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
@@ -83,7 +85,7 @@ fn of_state(
 
 /// Every condition but those on the order and on states.
 fn others(query: Query, filter: &TransactionFilter) -> Query {
-    let kinds: Vec<_> = filter.kinds.iter().map(|kind| name(*kind)).collect();
+    let kinds: Vec<_> = filter.kinds.iter().map(|kind| fits::name(*kind)).collect();
     query
         .among("kind", &kinds)
         .when("refund =", filter.refund.map(|refund| refund.0))
@@ -113,33 +115,4 @@ fn of_order(
         }));
     }
     Ok(found)
-}
-
-fn name(kind: TransactionKind) -> &'static str {
-    match kind {
-        TransactionKind::In(kind) => kind.name(),
-        TransactionKind::Refund => "refund",
-    }
-}
-
-fn fits(row: &TransactionRow, filter: &TransactionFilter) -> bool {
-    let (kind, provider, reference, created_at) = match &row.movement {
-        Movement::In(row) => {
-            (TransactionKind::In(row.kind), &row.provider, &row.provider_reference, row.created_at)
-        }
-        Movement::Back(row) => {
-            (TransactionKind::Refund, &row.provider, &row.provider_reference, row.created_at)
-        }
-    };
-    let (refund, state) = match &row.movement {
-        Movement::In(_) => (None, None),
-        Movement::Back(row) => (Some(row.refund), Some(row.state)),
-    };
-    (filter.kinds.is_empty() || filter.kinds.contains(&kind))
-        && (filter.states.is_empty() || state.is_some_and(|state| filter.states.contains(&state)))
-        && (filter.refund.is_none() || filter.refund == refund)
-        && filter.provider.as_ref().is_none_or(|wanted| wanted == provider)
-        && (filter.provider_reference.is_none() || filter.provider_reference == *reference)
-        && filter.created_from.is_none_or(|from| created_at >= from)
-        && filter.created_until.is_none_or(|until| created_at < until)
 }

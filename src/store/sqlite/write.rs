@@ -10,8 +10,8 @@ use refundry_domain::returns::Return;
 use rusqlite::{Connection, params};
 
 use super::Fail;
-use super::load::Loaded;
 use crate::store::encode;
+use crate::store::settle::Loaded;
 
 /// Everything marked, but the order: its row is written last, when its events are linked.
 pub fn marked(conn: &Connection, loaded: &mut Loaded, changes: &Changes) -> Result<(), Fail> {

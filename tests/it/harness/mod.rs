@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod cluster;
 pub mod faulty;
 pub mod liar;
 pub mod payouts;

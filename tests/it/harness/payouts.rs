@@ -1,7 +1,7 @@
 //! Books, a ledger and the payout worker over a gateway, under a clock that stands.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use refundry::testing::connections::Connections;
 use refundry::testing::gateways::sandbox::{self, Sandbox};
 use refundry::testing::gateways::{Attempt, Gateway, Gateways, Notice};
 use refundry::testing::ledger::{Answered, Hint, Ledger};
-use refundry::testing::store::sqlite::SqliteStore;
 use refundry::testing::store::{Administered, Store};
 use refundry::testing::workers::{Expire, Pay, Rules, Tally};
 use refundry_domain::book::Book;
@@ -22,8 +21,9 @@ use refundry_domain::money::{Currency, Exact, Minor};
 use refundry_domain::order::{Customer, LineKind, Metadata, PaymentKind};
 use refundry_domain::refund::{Destination, Refund, RefundTransaction, State};
 use refundry_domain::refusal::Refusal;
-use tempfile::TempDir;
 use tokio::sync::mpsc;
+
+use super::store::Directory;
 
 pub const LEASE_MS: i64 = 60_000;
 /// A Sunday in 2026.
@@ -42,7 +42,7 @@ pub struct Payouts {
     gateways: Gateways,
     pub connections: Arc<Connections>,
     seed: u64,
-    home: Arc<TempDir>,
+    home: Arc<Directory>,
 }
 
 pub fn rules() -> Rules {
@@ -53,30 +53,30 @@ pub fn money(text: &str) -> Stated {
     Stated { figure: Exact::parse(text).unwrap(), currency: None }
 }
 
-pub fn open_store(directory: &Path) -> Arc<dyn Store> {
-    SqliteStore::open(directory).unwrap()
-}
-
 impl Payouts {
     pub async fn over(gateway: Arc<dyn Gateway>) -> Payouts {
-        let home = Arc::new(TempDir::new().unwrap());
+        Payouts::over_books(Directory::new().await, gateway).await
+    }
+
+    pub async fn over_books(home: Directory, gateway: Arc<dyn Gateway>) -> Payouts {
+        let home = Arc::new(home);
         let clock = Arc::new(ManualClock::at(START));
         Payouts::in_home(home, clock, Gateways::of([gateway]), 1).await
     }
 
     /// As [`Payouts::over`], under a clock that the gateway has too.
     pub async fn with_clock(gateway: Arc<dyn Gateway>, clock: Arc<ManualClock>) -> Payouts {
-        let home = Arc::new(TempDir::new().unwrap());
+        let home = Arc::new(Directory::new().await);
         Payouts::in_home(home, clock, Gateways::of([gateway]), 1).await
     }
 
     async fn in_home(
-        home: Arc<TempDir>,
+        home: Arc<Directory>,
         clock: Arc<ManualClock>,
         gateways: Gateways,
         seed: u64,
     ) -> Payouts {
-        let store = open_store(home.path());
+        let store = home.open().await;
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
         let merchant = first_merchant(&ledger).await;
         let tally = Arc::new(Tally::default());
@@ -293,7 +293,7 @@ pub struct SandboxPayouts {
 
 impl SandboxPayouts {
     pub async fn open() -> SandboxPayouts {
-        let home = Arc::new(TempDir::new().unwrap());
+        let home = Arc::new(Directory::new().await);
         let clock = Arc::new(ManualClock::at(START));
         let (tell, notices) = mpsc::unbounded_channel();
         let sandbox = Arc::new(Sandbox::open(home.path(), clock.clone(), tell).unwrap());

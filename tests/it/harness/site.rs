@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use refundry::testing::access::gate::Gate;
 use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
@@ -40,6 +41,7 @@ pub struct Site {
     pub clock: Arc<ManualClock>,
     pub ledger: Arc<Ledger>,
     pub sealer: Arc<Sealer>,
+    pub gate: Arc<Gate>,
     pub address: SocketAddr,
     /// A key of the first merchant with every scope.
     pub key: String,
@@ -49,7 +51,7 @@ pub struct Site {
 
 impl Site {
     pub async fn start() -> Site {
-        let home = Home::new();
+        let home = Home::new().await;
         let store = home.store.clone();
         Site::over(home, store).await
     }
@@ -75,6 +77,7 @@ impl Site {
         let (tell, _nobody_listens) = mpsc::unbounded_channel();
         let mut site =
             site(ledger.clone(), store, time, sealer.clone(), connections, counter(), tell);
+        let gate = site.gate.clone();
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
         site.router = site.router.route("/bug", bug);
@@ -86,7 +89,7 @@ impl Site {
         }));
         let key = String::new();
         let stop = Some(stop);
-        let mut site = Site { home, clock, ledger, sealer, address, key, stop, served };
+        let mut site = Site { home, clock, ledger, sealer, gate, address, key, stop, served };
         site.key = site.make_key(MerchantId(1), &Scope::ALL, 100_000).await;
         site
     }

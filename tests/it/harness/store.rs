@@ -1,8 +1,10 @@
 //! Stores to test, and the commands that most tests begin with.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
+use refundry::testing::store::postgres::PostgresStore;
 use refundry::testing::store::sqlite::SqliteStore;
 use refundry::testing::store::{Answer, Claim, Intent, Page, Settlement, Store};
 use refundry_domain::book::Book;
@@ -14,20 +16,61 @@ use refundry_domain::policy::{Abilities, Policy};
 use refundry_domain::refund::Destination;
 use refundry_domain::refusal::Refusal;
 
+use super::cluster::{self, Database};
+
 pub const MERCHANT: MerchantId = MerchantId(1);
 pub const NOW: Timestamp = Timestamp(1_750_000_000_000);
 
+/// A directory of its own, with a database of its own when the tests run on PostgreSQL; both are
+/// gone when this is.
+pub struct Directory {
+    dir: tempfile::TempDir,
+    database: Option<Database>,
+}
+
+impl Directory {
+    pub async fn new() -> Directory {
+        let database = if cluster::chosen() { Some(Database::new().await) } else { None };
+        Directory { dir: tempfile::tempdir().unwrap(), database }
+    }
+
+    /// On SQLite, whatever the tests run on.
+    pub fn on_sqlite() -> Directory {
+        Directory { dir: tempfile::tempdir().unwrap(), database: None }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub async fn open(&self) -> Arc<dyn Store> {
+        match &self.database {
+            Some(database) => {
+                PostgresStore::open(&database.options(), Some(self.path())).await.unwrap()
+            }
+            None => SqliteStore::open(self.path()).unwrap(),
+        }
+    }
+}
+
 /// A store on a directory of its own, which is gone when this is.
 pub struct Home {
-    pub dir: tempfile::TempDir,
     pub store: Arc<dyn Store>,
+    pub dir: Directory,
 }
 
 impl Home {
-    pub fn new() -> Home {
-        let dir = tempfile::tempdir().unwrap();
+    pub async fn new() -> Home {
+        let dir = Directory::new().await;
+        let store = dir.open().await;
+        Home { store, dir }
+    }
+
+    /// On SQLite, whatever the tests run on.
+    pub fn on_sqlite() -> Home {
+        let dir = Directory::on_sqlite();
         let store = SqliteStore::open(dir.path()).unwrap();
-        Home { dir, store }
+        Home { store, dir }
     }
 }
 

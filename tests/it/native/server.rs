@@ -161,7 +161,7 @@ async fn a_bug_is_a_problem_and_not_the_end() {
 /// Books that take no writes are said to be so, and nothing is acknowledged.
 #[tokio::test]
 async fn a_broken_disk_is_said_and_nothing_is_acknowledged() {
-    let home = Home::new();
+    let home = Home::new().await;
     let faulty = Faulty::over(home.store.clone());
     let site = Site::over(home, faulty.clone()).await;
     let order = site.order("20.00").await;

@@ -36,7 +36,7 @@ async fn some(store: &dyn Store, orders: usize) {
 
 /// Books in use: an image of now, and one of somewhat earlier.
 async fn images() -> (TempDir, TempDir) {
-    let home = Home::new();
+    let home = Home::on_sqlite();
     some(&*home.store, 5).await;
     home.store.seal(NOW).await.unwrap();
     let earlier = image(home.dir.path());
@@ -107,7 +107,7 @@ async fn an_older_copy_is_noticed() {
 #[tokio::test]
 async fn other_books_are_noticed() {
     let (now, _) = images().await;
-    let home = Home::new();
+    let home = Home::on_sqlite();
     done(&*home.store, register(new_order("2.00"))).await;
     some(&*home.store, 20).await;
     let other = image(home.dir.path());
@@ -184,7 +184,7 @@ async fn an_operator_decides() {
 
 #[tokio::test]
 async fn one_process_has_the_directory() {
-    let home = Home::new();
+    let home = Home::on_sqlite();
     match SqliteStore::open(home.dir.path()) {
         Err(error @ OpenError::InUse(_)) => {
             assert!(error.to_string().contains("stop it"), "{error}");

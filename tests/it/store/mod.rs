@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use refundry::testing::store::Store;
+use refundry::testing::store::postgres::PostgresStore;
 use refundry::testing::store::sqlite::SqliteStore;
+
+use crate::harness::cluster::{self, Database};
 
 /// Where a store keeps its books; they are gone when this is.
 #[async_trait]
@@ -56,10 +59,57 @@ impl Place for Sqlite {
     }
 }
 
+pub struct Postgres {
+    database: Database,
+    dir: tempfile::TempDir,
+}
+
+impl Postgres {
+    pub async fn new() -> Postgres {
+        Postgres { database: Database::new().await, dir: tempfile::tempdir().unwrap() }
+    }
+}
+
+#[async_trait]
+impl Place for Postgres {
+    async fn open(&self) -> Arc<dyn Store> {
+        PostgresStore::open(&self.database.options(), Some(self.dir.path())).await.unwrap()
+    }
+
+    async fn copy(&self) -> Postgres {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(self.dir.path().join("anchor"), dir.path().join("anchor")).unwrap();
+        Postgres { database: self.database.copy().await, dir }
+    }
+
+    /// In SQL that both databases understand, with what only SQLite has.
+    async fn tamper(&self, sql: &str) {
+        let sql = format!(
+            "CREATE FUNCTION zeroblob(bigint) RETURNS bytea LANGUAGE sql AS \
+            $$ SELECT decode(repeat('00', $1::int), 'hex') $$; \
+            CREATE FUNCTION ifnull(bigint, bigint) RETURNS bigint LANGUAGE sql AS \
+            $$ SELECT coalesce($1, $2) $$; \
+            CREATE TEMPORARY TABLE checks AS SELECT conrelid::regclass::text AS whose, conname, \
+            pg_get_constraintdef(oid) AS what FROM pg_constraint WHERE contype = 'c' \
+            AND connamespace = 'public'::regnamespace; \
+            DO $$ DECLARE c record; BEGIN FOR c IN SELECT * FROM checks LOOP \
+            EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', c.whose, c.conname); \
+            END LOOP; END $$; \
+            {sql}; \
+            DO $$ DECLARE c record; BEGIN FOR c IN SELECT * FROM checks LOOP \
+            EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s NOT VALID', c.whose, c.conname, \
+            c.what); END LOOP; END $$; \
+            DROP FUNCTION zeroblob; DROP FUNCTION ifnull"
+        );
+        cluster::execute(&self.database.name, &sql).await;
+    }
+}
+
 /// One line a store; a promise added to the list is kept by all of them.
 macro_rules! on_every_store {
     ($($promise:path as $name:ident),* $(,)?) => {
         on_every_store!(@ sqlite $crate::store::Sqlite; $($promise as $name),*);
+        on_every_store!(@ postgres $crate::store::Postgres; $($promise as $name),*);
     };
     (@ $store:ident $place:path; $($promise:path as $name:ident),*) => {
         mod $store {

@@ -1,0 +1,387 @@
+//! Batches: what waits of one merchant is carried out in one transaction, several transactions at
+//! once.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use refundry_domain::command::{Command, Target};
+use refundry_domain::ids::{MerchantId, Numbers};
+use refundry_domain::refusal::Refusal;
+use tokio::sync::oneshot;
+
+use super::Books;
+use super::fail::Fail;
+use super::load::{self, Wanted};
+use super::pool::{self, Lent, Params, Step};
+use super::shelf::{Kept, NewClaim, NewEvent, Shelf};
+use super::write::Rows;
+use crate::store::settle::{self, Loaded, decision, digest, put};
+use crate::store::{Intent, Settlement, StoreError, facts};
+
+/// How many intents share a transaction at most.
+const MOST_INTENTS: usize = 128;
+/// How often a batch is tried again because of what others did meanwhile.
+const MOST_TRIES: u32 = 12;
+/// How many values of the sequence are drawn at once at most.
+const MOST_BLOCKS: i64 = 16_384;
+
+pub type Settled = Result<Settlement, StoreError>;
+
+struct Waiting {
+    intent: Intent,
+    reply: oneshot::Sender<Settled>,
+}
+
+/// What waits, by merchant: a transaction never spans two.
+#[derive(Default)]
+pub struct Queues {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: HashMap<MerchantId, VecDeque<Waiting>>,
+    /// Merchants with something that waits, each once.
+    turns: VecDeque<MerchantId>,
+    lanes: usize,
+}
+
+impl Queues {
+    fn take(&self) -> Option<(MerchantId, Vec<Waiting>)> {
+        let mut inner = self.inner.lock();
+        let Some(merchant) = inner.turns.pop_front() else {
+            inner.lanes -= 1;
+            return None;
+        };
+        let queue = inner.waiting.entry(merchant).or_default();
+        let count = queue.len().min(MOST_INTENTS);
+        let taken = queue.drain(..count).collect();
+        if queue.is_empty() {
+            inner.waiting.remove(&merchant);
+        } else {
+            inner.turns.push_back(merchant);
+        }
+        Some((merchant, taken))
+    }
+
+    pub fn lanes(&self) -> usize {
+        self.inner.lock().lanes
+    }
+}
+
+/// Lets the intent wait its turn, and begins a lane of work when there is room for one more.
+pub async fn commit(books: &Arc<Books>, intent: Intent) -> Settled {
+    let (reply, answer) = oneshot::channel();
+    let merchant = intent.merchant;
+    let begin = {
+        let mut inner = books.queues.inner.lock();
+        let queue = inner.waiting.entry(merchant).or_default();
+        let first = queue.is_empty();
+        queue.push_back(Waiting { intent, reply });
+        if first {
+            inner.turns.push_back(merchant);
+        }
+        let room = inner.lanes < books.lanes;
+        inner.lanes += usize::from(room);
+        room
+    };
+    if begin {
+        let books = Arc::clone(books);
+        // Whoever asked may hang up; what was begun goes on.
+        tokio::spawn(async move {
+            while let Some((merchant, waiting)) = books.queues.take() {
+                let (intents, replies): (Vec<_>, Vec<_>) =
+                    waiting.into_iter().map(|waiting| (waiting.intent, waiting.reply)).unzip();
+                let settled = carry_out(&books, merchant, &intents).await;
+                for (reply, settled) in replies.into_iter().zip(settled) {
+                    let _ = reply.send(settled);
+                }
+            }
+        });
+    }
+    let gone = || StoreError::Unavailable("the batch was broken off".to_owned());
+    answer.await.map_err(|_| gone())?
+}
+
+/// All in one transaction; when one of them cannot be carried out, in halves, so that it fails
+/// alone.
+async fn carry_out(books: &Books, merchant: MerchantId, intents: &[Intent]) -> Vec<Settled> {
+    let mut settled = Vec::with_capacity(intents.len());
+    let mut parts = vec![intents];
+    while let Some(part) = parts.pop() {
+        match together(books, merchant, part).await {
+            Ok(done) => settled.extend(done.into_iter().map(Ok)),
+            Err(fail) => {
+                let to_blame = matches!(fail, Fail::Damaged(_) | Fail::Again(_) | Fail::Taken(_));
+                if part.len() > 1 && to_blame {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.push(second);
+                    parts.push(first);
+                } else {
+                    let error = StoreError::from(fail);
+                    settled.extend(part.iter().map(|_| Err(error.clone())));
+                }
+            }
+        }
+    }
+    settled
+}
+
+/// What the next try does otherwise.
+struct Retry {
+    blocks: i64,
+    /// Looks first whether somebody has taken the digits of a number as a reference.
+    careful: bool,
+}
+
+async fn together(
+    books: &Books,
+    merchant: MerchantId,
+    intents: &[Intent],
+) -> Result<Vec<Settlement>, Fail> {
+    books.is_open()?;
+    let wanted = Wanted::of(intents);
+    let mut retry = Retry { blocks: wanted.blocks(), careful: false };
+    let mut tries = 0;
+    loop {
+        let fail = match attempt(books, merchant, intents, &wanted, &retry).await {
+            Ok(settled) => return Ok(settled),
+            Err(fail) => fail,
+        };
+        tries += 1;
+        if tries >= MOST_TRIES {
+            return Err(fail);
+        }
+        match &fail {
+            Fail::Again(why) => {
+                tracing::debug!(why, tries, "a batch gave way and is tried again");
+                let ms = u64::from(tries) * 2 + u64::from(rand::random::<u8>() % 8);
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+            }
+            Fail::Taken(_) => {
+                retry.careful = true;
+                retry.blocks = (retry.blocks * 2).min(MOST_BLOCKS);
+            }
+            Fail::Numbers => retry.blocks = (retry.blocks * 4).min(MOST_BLOCKS),
+            Fail::Doubtful(_) | Fail::Unavailable(_) | Fail::Damaged(_) => return Err(fail),
+        }
+    }
+}
+
+async fn attempt(
+    books: &Books,
+    merchant: MerchantId,
+    intents: &[Intent],
+    wanted: &Wanted,
+    retry: &Retry,
+) -> Result<Vec<Settlement>, Fail> {
+    let mut lent = pool::lend(&books.pool, books.timeout).await?;
+    books.known_merchant(&mut lent, merchant).await?;
+    let mut shelf = Shelf::default();
+    let orders = load::resolve(&mut lent, merchant, wanted, &mut shelf).await?;
+    let done = transaction(books, &mut lent, (merchant, intents, wanted), &orders, retry, shelf);
+    match done.await {
+        Ok(done) => Ok(done),
+        Err(fail) => {
+            // When the connection is gone, so is the transaction.
+            let _ = lent.roll_back().await;
+            Err(fail)
+        }
+    }
+}
+
+type Batch<'a> = (MerchantId, &'a [Intent], &'a Wanted);
+
+async fn transaction(
+    books: &Books,
+    lent: &mut Lent,
+    (merchant, intents, wanted): Batch<'_>,
+    orders: &std::collections::BTreeSet<i64>,
+    retry: &Retry,
+    mut shelf: Shelf,
+) -> Result<Vec<Settlement>, Fail> {
+    let mut numbers = load::load(lent, merchant, wanted, orders, retry.blocks, &mut shelf).await?;
+    if numbers.peek() <= shelf.highest() {
+        return Err(Fail::Numbers);
+    }
+    if retry.careful {
+        let count = retry.blocks * load::BLOCK;
+        shelf.taken_digits = load::digits_taken(lent, merchant, &numbers, count).await?;
+    }
+    // A book that is not what the rules left behind makes them panic. That is the book's fault,
+    // and must stop this command and no other.
+    let decided = catch_unwind(AssertUnwindSafe(|| {
+        let mut settled = Vec::with_capacity(intents.len());
+        for intent in intents {
+            settled.push(settle(&books.instance, &mut shelf, &mut numbers, intent)?);
+        }
+        Ok(settled)
+    }));
+    let settled = decided.unwrap_or_else(|_| {
+        Err(Fail::Damaged("a book contradicts itself; run verify".to_owned()))
+    })?;
+    if numbers.is_overdrawn() {
+        return Err(Fail::Numbers);
+    }
+    write(lent, merchant, &shelf).await?;
+    books.committed(merchant, &shelf);
+    Ok(settled)
+}
+
+/// Writes what the batch leaves and commits it.
+async fn write(lent: &mut Lent, merchant: MerchantId, shelf: &Shelf) -> Result<(), Fail> {
+    let rows = Rows::of(shelf);
+    let statements = rows.statements();
+    if statements.is_empty() {
+        return lent.roll_back().await;
+    }
+    let mut steps: Vec<Step<'_>> = Vec::with_capacity(statements.len() + 1);
+    for statement in &statements {
+        let mut params: Params<'_> = vec![&merchant.0];
+        for column in &statement.columns {
+            params.push(&**column);
+        }
+        steps.push(Step::Query(statement.sql, params));
+    }
+    // After a statement that failed, COMMIT undoes everything, and the failure is what is told.
+    steps.push(Step::Plain("COMMIT"));
+    match lent.send(&steps).await {
+        Ok(_) => {
+            lent.cleared();
+            Ok(())
+        }
+        Err(Fail::Unavailable(why)) => Err(Fail::Doubtful(why)),
+        Err(fail) => Err(fail),
+    }
+}
+
+fn settle(
+    instance: &str,
+    shelf: &mut Shelf,
+    numbers: &mut Numbers,
+    intent: &Intent,
+) -> Result<Settlement, Fail> {
+    let claim = intent.claim.as_ref().filter(|_| !intent.dry_run);
+    let mut place = None;
+    if let Some(claim) = claim {
+        if let Some(kept) = shelf.claims.get(&digest(&claim.key)) {
+            return Ok(match &kept.answer {
+                Some((fingerprint, answer)) if *fingerprint == claim.fingerprint => {
+                    Settlement::Replayed(answer.clone())
+                }
+                Some(_) | None => Settlement::KeyReused,
+            });
+        }
+        place = Some(numbers.take());
+    }
+    let before = numbers.clone();
+    let decided = match shelf.target(&intent.target)? {
+        Ok(loaded) => {
+            let taken = reference(shelf, numbers, intent);
+            decision(instance, numbers, intent, Some(loaded), taken)
+        }
+        Err(Refusal::UnknownOrder) if intent.target == Target::NewOrder => {
+            let taken = reference(shelf, numbers, intent);
+            decision(instance, numbers, intent, None, taken)
+        }
+        Err(refusal) => Err(refusal),
+    };
+    if intent.dry_run || decided.is_err() {
+        *numbers = before;
+    }
+    let render = |outcome| intent.claim.as_ref().map(|claim| (claim.render)(outcome));
+    match decided {
+        Ok((mut loaded, changes)) => {
+            if !intent.dry_run {
+                shelf.link_refund(&mut loaded, &changes);
+                for fact in &changes.facts {
+                    link(shelf, numbers, intent, &mut loaded, fact);
+                }
+                shelf.put_back(&loaded, &changes, &intent.target);
+            }
+            let answer = render(Ok(&loaded.book));
+            keep(shelf, intent, place, answer.as_ref());
+            let work = if intent.dry_run { Vec::new() } else { put(changes.work) };
+            Ok(Settlement::Done { book: Box::new(loaded.book), answer, work })
+        }
+        Err(refusal) => {
+            let answer = render(Err(&refusal));
+            keep(shelf, intent, place, answer.as_ref());
+            Ok(Settlement::Refused { refusal, answer })
+        }
+    }
+}
+
+/// Who has the wanted reference. When none is wanted, sees to it that the digits of the next
+/// number are not somebody's reference, as far as is known; the database knows all, and then the
+/// next try asks it.
+fn reference(shelf: &Shelf, numbers: &mut Numbers, intent: &Intent) -> Option<i64> {
+    let (taken, wanted) = if let Command::RegisterOrder(new) = &*intent.command {
+        (&shelf.order_references, &new.reference)
+    } else if let Command::OpenReturn(new) = &*intent.command {
+        (&shelf.return_references, &new.reference)
+    } else {
+        return None;
+    };
+    if let Some(wanted) = wanted {
+        return taken.get(wanted).copied();
+    }
+    while !numbers.is_overdrawn()
+        && (shelf.taken_digits.contains(&numbers.peek())
+            || taken.contains_key(&numbers.peek().to_string()))
+    {
+        numbers.take();
+    }
+    None
+}
+
+fn link(
+    shelf: &mut Shelf,
+    numbers: &mut Numbers,
+    intent: &Intent,
+    loaded: &mut Loaded,
+    fact: &refundry_domain::event::Fact,
+) {
+    let previous = loaded.last_event;
+    let data = facts::data(fact);
+    let (event, hash) = settle::link(numbers, intent, loaded, fact, &data);
+    shelf.events.push(NewEvent {
+        order: event.order,
+        previous,
+        position: event.position,
+        number: event.number,
+        name: event.name.to_owned().into(),
+        subject_kind: event.subject_kind.to_owned().into(),
+        subject: event.subject,
+        at: event.at,
+        by: intent.by.clone(),
+        data: data.clone(),
+        hash,
+    });
+}
+
+/// Keeps the answer in its place, which a dry run does not have.
+fn keep(
+    shelf: &mut Shelf,
+    intent: &Intent,
+    place: Option<i64>,
+    answer: Option<&crate::store::Answer>,
+) {
+    let (Some(claim), Some(number), Some(answer)) = (&intent.claim, place, answer) else { return };
+    let digest = digest(&claim.key);
+    let kept = Kept { answer: Some((claim.fingerprint, answer.clone())) };
+    shelf.claims.insert(digest, kept);
+    shelf.new_claims.push(NewClaim {
+        digest,
+        number,
+        fingerprint: claim.fingerprint,
+        at: intent.at.0,
+        answer: answer.clone(),
+    });
+}
+
+/// The merchants that are known to be there; none is ever taken away.
+pub type Merchants = Mutex<HashSet<i64>>;

@@ -1,0 +1,258 @@
+//! Lists of orders, refunds, transactions and returns. Each list is of one moment.
+
+use refundry_domain::ids::{MerchantId, OrderId, RefundId};
+use refundry_domain::order::Order;
+use refundry_domain::refund::{Refund, RefundTransaction, State, TransactionState};
+use refundry_domain::returns::Return;
+use tokio_postgres::Row;
+
+use super::fail::{Fail, missing};
+use super::page::Query;
+use super::pool::{Lent, SNAPSHOT, Step, ask};
+use super::rows::{Cells, select};
+use crate::store::page::{merged, of_rows};
+use crate::store::rows;
+use crate::store::{
+    Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Slice, TransactionFilter,
+    TransactionRow, fits,
+};
+
+pub async fn orders(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    filter: &OrderFilter,
+    page: Page,
+) -> Result<Slice<Order>, Fail> {
+    let query = Query::new(rows::ORDER, "orders", merchant)
+        .text("reference =", filter.reference.as_deref())
+        .text("customer_reference =", filter.customer.as_deref())
+        .created(filter.created_from, filter.created_until)
+        .page(page);
+    let found = ask(lent, vec![query.step()]).await?;
+    query.slice(&found[0], |cells| Ok(rows::order(cells, merchant)?.order))
+}
+
+pub async fn refunds(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    filter: &RefundFilter,
+    page: Page,
+) -> Result<Slice<Refund>, Fail> {
+    let mut slice = if let Some(order) = filter.order {
+        let mut all = refunds_of(lent, merchant, order).await?;
+        all.retain(|refund| fits::refund(refund, filter));
+        of_rows(all, |refund| refund.id.0, page)
+    } else {
+        let indexed = filter.return_id.is_none()
+            && !filter.states.is_empty()
+            && !filter.states.contains(&State::Succeeded);
+        let query = || {
+            Query::new(rows::REFUND, "refunds", merchant)
+                .when("return_number =", filter.return_id.map(|id| id.0))
+                .text("execution =", filter.execution.map(|execution| execution.name()))
+                .text("destination =", filter.to.map(|to| to.name()))
+                .created(filter.created_from, filter.created_until)
+        };
+        let names: Vec<&'static str> = filter.states.iter().map(|state| state.name()).collect();
+        let queries: Vec<Query> = if indexed {
+            let of_state = |name| query().among("state", &[name]).page(page);
+            once_each(names).into_iter().map(of_state).collect()
+        } else {
+            vec![query().among("state", &names).page(page)]
+        };
+        let found = begun(lent, &queries).await?;
+        let read = |(query, rows): (&Query, &Vec<Row>)| {
+            query.slice(rows, |cells| Ok(rows::refund(cells)?.0))
+        };
+        merged(queries.iter().zip(&found).map(read), |refund| refund.id.0, page)?
+    };
+    let numbers: Vec<i64> = slice.rows.iter().map(|refund| refund.id.0).collect();
+    let mut transactions = ended(lent, merchant, &numbers).await?;
+    for refund in &mut slice.rows {
+        let own = |row: &RefundTransaction| row.refund == refund.id;
+        refund.transactions = transactions.extract_if(.., |row| own(row)).collect();
+    }
+    Ok(slice)
+}
+
+fn once_each(mut names: Vec<&'static str>) -> Vec<&'static str> {
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Begins a moment that [`ended`] ends, with the answers to the queries.
+async fn begun(lent: &mut Lent, queries: &[Query]) -> Result<Vec<Vec<Row>>, Fail> {
+    let mut steps = vec![Step::Plain(SNAPSHOT)];
+    steps.extend(queries.iter().map(Query::step));
+    let mut found = lent.send(&steps).await?;
+    found.remove(0);
+    Ok(found)
+}
+
+/// The transactions of the refunds, in order of number.
+async fn ended(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    refunds: &[i64],
+) -> Result<Vec<RefundTransaction>, Fail> {
+    let sql = select!(
+        TRANSACTION,
+        "transactions WHERE merchant = $1 AND refund = ANY($2) ORDER BY number"
+    );
+    let steps = [Step::Query(sql, vec![&merchant.0, &refunds]), Step::Plain("COMMIT")];
+    let found = lent.send(&steps).await?;
+    lent.cleared();
+    found[0].iter().map(back).collect()
+}
+
+pub fn back(row: &Row) -> Result<RefundTransaction, Fail> {
+    match rows::transaction(&mut Cells::of(row))?.movement {
+        Movement::Back(row) => Ok(row),
+        Movement::In(payment) => Err(Fail::Damaged(format!("payment {} has a refund", payment.id))),
+    }
+}
+
+/// The order's refunds without their transactions, newest first, following each to the one before
+/// it. The transaction stays open.
+async fn refunds_of(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    order: OrderId,
+) -> Result<Vec<Refund>, Fail> {
+    static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        format!(
+            "WITH RECURSIVE list AS (SELECT r.* FROM orders o JOIN refunds r \
+            ON r.merchant = o.merchant AND r.number = o.last_refund \
+            WHERE o.merchant = $1 AND o.number = $2 UNION ALL \
+            SELECT r.* FROM list JOIN refunds r ON r.merchant = $1 AND r.number = list.previous \
+            AND r.number < list.number) SELECT {} FROM list ORDER BY number DESC",
+            rows::REFUND
+        )
+    });
+    let first = "SELECT last_refund FROM orders WHERE merchant = $1 AND number = $2";
+    let steps = [
+        Step::Plain(SNAPSHOT),
+        Step::Query(first, vec![&merchant.0, &order.0]),
+        Step::Query(&SQL, vec![&merchant.0, &order.0]),
+    ];
+    let found = lent.send(&steps).await?;
+    let mut next: i64 = found[1].first().map_or(0, |row| row.get(0));
+    let mut refunds = Vec::new();
+    for row in &found[2] {
+        let (refund, previous) = rows::refund(&mut Cells::of(row))?;
+        if refund.order != order {
+            return Err(not_of(RefundId(next), order));
+        }
+        refunds.push(refund);
+        next = previous;
+    }
+    if next != 0 { Err(missing("refund", next)) } else { Ok(refunds) }
+}
+
+fn not_of(refund: RefundId, order: OrderId) -> Fail {
+    Fail::Damaged(format!("refund {refund} is in the list of order {order} and not its own"))
+}
+
+const INDEXED_STATES: &str =
+    "state <> 'pending' AND state <> 'processing' AND state <> 'succeeded'";
+
+/// A transaction in one of these belongs to a refund in one of these.
+const OPEN_REFUNDS: &str = "refund IN (SELECT r.number FROM refunds r WHERE r.merchant = $1 \
+    AND r.state IN ('pending', 'processing'))";
+
+pub async fn transactions(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    filter: &TransactionFilter,
+    page: Page,
+) -> Result<Slice<TransactionRow>, Fail> {
+    if let Some(order) = filter.order {
+        let mut all = of_order(lent, merchant, order).await?;
+        all.retain(|row| fits::transaction(row, filter));
+        return Ok(of_rows(all, TransactionRow::number, page));
+    }
+    let kinds: Vec<_> = filter.kinds.iter().map(|kind| fits::name(*kind)).collect();
+    let query = || {
+        Query::new(rows::TRANSACTION, "transactions", merchant)
+            .among("kind", &kinds)
+            .when("refund =", filter.refund.map(|refund| refund.0))
+            .text("provider =", filter.provider.as_deref())
+            .text("provider_reference =", filter.provider_reference.as_deref())
+            .created(filter.created_from, filter.created_until)
+    };
+    let names: Vec<&'static str> = filter.states.iter().map(|state| state.name()).collect();
+    let indexed = filter.refund.is_none()
+        && filter.provider_reference.is_none()
+        && !filter.states.is_empty()
+        && !filter.states.contains(&TransactionState::Succeeded);
+    let open = [TransactionState::Pending.name(), TransactionState::Processing.name()];
+    let queries: Vec<Query> = if indexed {
+        let of_state = |name: &'static str| {
+            let among = if open.contains(&name) { OPEN_REFUNDS } else { INDEXED_STATES };
+            query().also(among).among("state", &[name]).page(page)
+        };
+        once_each(names).into_iter().map(of_state).collect()
+    } else {
+        vec![query().among("state", &names).page(page)]
+    };
+    let found = ask(lent, queries.iter().map(Query::step).collect()).await?;
+    let read =
+        |(query, rows): (&Query, &Vec<Row>)| query.slice(rows, |cells| rows::transaction(cells));
+    merged(queries.iter().zip(&found).map(read), TransactionRow::number, page)
+}
+
+async fn of_order(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    order: OrderId,
+) -> Result<Vec<TransactionRow>, Fail> {
+    let refunds = refunds_of(lent, merchant, order).await?;
+    let sql = select!(
+        TRANSACTION,
+        "transactions WHERE merchant = $1 AND order_number = $2 AND refund IS NULL"
+    );
+    let payments = lent.send(&[Step::Query(sql, vec![&merchant.0, &order.0])]).await?;
+    let numbers: Vec<i64> = refunds.iter().map(|refund| refund.id.0).collect();
+    let backs = ended(lent, merchant, &numbers).await?;
+    let mut found = payments[0]
+        .iter()
+        .map(|row| rows::transaction(&mut Cells::of(row)))
+        .collect::<Result<Vec<_>, Fail>>()?;
+    if let Some(refund) = refunds.first() {
+        let currency = refund.currency;
+        found.extend(backs.into_iter().map(|row| TransactionRow {
+            order,
+            currency,
+            movement: Movement::Back(row),
+        }));
+    }
+    Ok(found)
+}
+
+pub async fn returns(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    filter: &ReturnFilter,
+    page: Page,
+) -> Result<Slice<Return>, Fail> {
+    let query = || {
+        Query::new(rows::RETURN, "returns", merchant)
+            .text("reference =", filter.reference.as_deref())
+            .when("order_number =", filter.order.map(|order| order.0))
+            .text("kind =", filter.kind.map(|kind| kind.name()))
+    };
+    let names: Vec<&'static str> = filter.states.iter().map(|state| state.name()).collect();
+    let queries: Vec<Query> = if filter.reference.is_some() || filter.order.is_some() {
+        vec![query().among("state", &names).page(page)]
+    } else if names.is_empty() {
+        vec![query().page(page)]
+    } else {
+        let of_state = |name| query().among("state", &[name]).page(page);
+        once_each(names).into_iter().map(of_state).collect()
+    };
+    let found = ask(lent, queries.iter().map(Query::step).collect()).await?;
+    let read =
+        |(query, rows): (&Query, &Vec<Row>)| query.slice(rows, |cells| rows::return_of(cells));
+    merged(queries.iter().zip(&found).map(read), |row| row.id.0, page)
+}

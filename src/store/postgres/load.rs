@@ -1,0 +1,393 @@
+//! What a batch needs to know, read in as few round trips as that takes.
+
+use std::collections::BTreeSet;
+
+use refundry_domain::changes::Queue;
+use refundry_domain::command::{Command, Target};
+use refundry_domain::ids::{MerchantId, Numbers, OrderRef};
+use tokio_postgres::Row;
+
+use super::fail::Fail;
+use super::pool::{Lent, Params, Step};
+use super::rows::{Cells, select, storable};
+use super::shelf::{Belonging, Belongs, Held, HeldRefund, Kept, Shelf};
+use crate::store::rows::{self, Columns};
+use crate::store::settle::digest;
+use crate::store::{Answer, Intent, Movement};
+
+/// How many numbers one value of the sequence stands for.
+pub const BLOCK: i64 = 8;
+
+/// What the intents of a batch are about.
+#[derive(Default)]
+pub struct Wanted {
+    references: BTreeSet<String>,
+    /// Refunds, refund transactions and returns.
+    others: BTreeSet<i64>,
+    orders: BTreeSet<i64>,
+    digests: BTreeSet<[u8; 16]>,
+    new_orders: BTreeSet<String>,
+    new_returns: BTreeSet<String>,
+    numbers: i64,
+}
+
+impl Wanted {
+    pub fn of(intents: &[Intent]) -> Wanted {
+        let mut wanted = Wanted::default();
+        for intent in intents {
+            match &intent.target {
+                Target::NewOrder => {}
+                Target::Order(OrderRef::Id(id)) => drop(wanted.orders.insert(id.0)),
+                Target::Order(OrderRef::Reference(text)) => {
+                    wanted.references.insert(text.clone());
+                }
+                Target::Refund(id) => drop(wanted.others.insert(id.0)),
+                Target::Transaction(id) => drop(wanted.others.insert(id.0)),
+                Target::Return(id) => drop(wanted.others.insert(id.0)),
+            }
+            if let Some(claim) = intent.claim.as_ref().filter(|_| !intent.dry_run) {
+                wanted.digests.insert(digest(&claim.key));
+            }
+            wanted.numbers += 4 + reserve(&intent.command);
+            if let Command::RegisterOrder(new) = &*intent.command {
+                wanted.new_orders.extend(new.reference.clone());
+            }
+            if let Command::OpenReturn(new) = &*intent.command {
+                wanted.new_returns.extend(new.reference.clone());
+            }
+        }
+        for texts in [&mut wanted.references, &mut wanted.new_orders, &mut wanted.new_returns] {
+            texts.retain(|text| storable(text));
+        }
+        wanted
+    }
+
+    /// How many values of the sequence cover the numbers that are likely used.
+    pub fn blocks(&self) -> i64 {
+        self.numbers / BLOCK + 1
+    }
+}
+
+/// How many numbers a command usually needs, beyond a few.
+fn reserve(command: &Command) -> i64 {
+    let many = |count: usize| i64::try_from(count).unwrap_or(0);
+    match command {
+        Command::RegisterOrder(new) => 2 * many(new.payments.len()),
+        Command::RequestRefund(_) | Command::Retry | Command::ChangeRefund(_) => 2,
+        Command::RecordPayment(_)
+        | Command::ChangeOrder(_)
+        | Command::OpenReturn(_)
+        | Command::ChangeReturn(_)
+        | Command::Confirm { .. }
+        | Command::Cancel { .. }
+        | Command::GiveInformation { .. }
+        | Command::Expire
+        | Command::Start { .. }
+        | Command::Report(_) => 0,
+    }
+}
+
+/// Finds the orders that the targets belong to. This never changes, so nothing need be locked.
+pub async fn resolve(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    wanted: &Wanted,
+    shelf: &mut Shelf,
+) -> Result<BTreeSet<i64>, Fail> {
+    let mut orders = wanted.orders.clone();
+    if wanted.references.is_empty() && wanted.others.is_empty() {
+        return Ok(orders);
+    }
+    let references: Vec<&str> = wanted.references.iter().map(String::as_str).collect();
+    let others: Vec<i64> = wanted.others.iter().copied().collect();
+    let mut steps = Vec::new();
+    let mut kinds = Vec::new();
+    if !others.is_empty() {
+        for (kind, sql) in [
+            (
+                Belonging::Refund,
+                "SELECT number, order_number, number FROM refunds \
+                WHERE merchant = $1 AND number = ANY($2)",
+            ),
+            (
+                Belonging::Transaction,
+                "SELECT number, order_number, refund FROM transactions \
+                WHERE merchant = $1 AND number = ANY($2) AND refund IS NOT NULL",
+            ),
+            (
+                Belonging::Return,
+                "SELECT number, order_number, 0::bigint FROM returns \
+                WHERE merchant = $1 AND number = ANY($2)",
+            ),
+        ] {
+            kinds.push(kind);
+            steps.push(Step::Query(sql, vec![&merchant.0, &others]));
+        }
+    }
+    steps.push(Step::Query(ORDER_REFERENCES, vec![&merchant.0, &references]));
+    let mut found = lent.send(&steps).await?;
+    lent.cleared();
+    for row in found.pop().unwrap_or_default() {
+        let (reference, number): (String, i64) = (row.get(0), row.get(1));
+        orders.insert(number);
+        shelf.by_reference.insert(reference, number);
+    }
+    for (kind, rows) in kinds.into_iter().zip(found) {
+        for row in rows {
+            let (number, order, refund): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            orders.insert(order);
+            shelf.belongs.insert(number, Belongs { kind, order, refund });
+        }
+    }
+    Ok(orders)
+}
+
+/// A transaction of one moment after another: each statement sees what was committed before it, so
+/// the books are as they are once they are locked.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// Begins the transaction, locks the orders in order of number, and reads all that is needed, in
+/// one round trip. The numbers are drawn after the locks: an order's events have rising numbers.
+pub async fn load(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    wanted: &Wanted,
+    orders: &BTreeSet<i64>,
+    blocks: i64,
+    shelf: &mut Shelf,
+) -> Result<Numbers, Fail> {
+    let orders: Vec<i64> = orders.iter().copied().collect();
+    let mut refunds: Vec<i64> = shelf.belongs.values().map(|belongs| belongs.refund).collect();
+    refunds.retain(|number| *number != 0);
+    refunds.sort_unstable();
+    refunds.dedup();
+    let subjects: Vec<i64> = wanted.others.iter().copied().collect();
+    let digests: Vec<&[u8]> = wanted.digests.iter().map(|digest| &digest[..]).collect();
+    let new_orders: Vec<&str> = wanted.new_orders.iter().map(String::as_str).collect();
+    let new_returns: Vec<&str> = wanted.new_returns.iter().map(String::as_str).collect();
+    let pay = Queue::Pay.name();
+
+    let mut plan = Plan { steps: vec![Step::Plain(BEGIN)], kinds: vec![Kind::Begin] };
+    let by_order = |sql| (sql, vec![&merchant.0 as _, &orders as _]);
+    if !orders.is_empty() {
+        plan.add(Kind::Orders, by_order(orders_sql()));
+        plan.add(Kind::Lines, by_order(lines_sql()));
+        plan.add(Kind::Payments, by_order(payments_sql()));
+        plan.add(Kind::Returns, by_order(returns_sql()));
+    }
+    if !refunds.is_empty() {
+        plan.add(Kind::Refunds, (refunds_sql(), vec![&merchant.0, &refunds]));
+        plan.add(Kind::Transactions, (transactions_sql(), vec![&merchant.0, &refunds]));
+        plan.add(Kind::Work, (work_sql(), vec![&merchant.0, &pay, &subjects]));
+    }
+    if !digests.is_empty() {
+        plan.add(Kind::Claims, (CLAIMS, vec![&merchant.0, &digests]));
+    }
+    if !new_orders.is_empty() {
+        plan.add(Kind::OrderReferences, (ORDER_REFERENCES, vec![&merchant.0, &new_orders]));
+    }
+    if !new_returns.is_empty() {
+        plan.add(Kind::ReturnReferences, (RETURN_REFERENCES, vec![&merchant.0, &new_returns]));
+    }
+    plan.add(Kind::Numbers, (NUMBERS, vec![&blocks]));
+    let answers = lent.send(&plan.steps).await?;
+    let mut numbers = Numbers::of_ranges([]);
+    for (kind, rows) in plan.kinds.iter().zip(&answers) {
+        if matches!(kind, Kind::Numbers) {
+            numbers = ranges(rows);
+        } else {
+            read(kind, rows, merchant, shelf)?;
+        }
+    }
+    Ok(numbers)
+}
+
+struct Plan<'a> {
+    steps: Vec<Step<'a>>,
+    kinds: Vec<Kind>,
+}
+
+impl<'a> Plan<'a> {
+    fn add(&mut self, kind: Kind, (sql, params): (&'a str, Params<'a>)) {
+        self.kinds.push(kind);
+        self.steps.push(Step::Query(sql, params));
+    }
+}
+
+enum Kind {
+    Begin,
+    Orders,
+    Lines,
+    Payments,
+    Returns,
+    Refunds,
+    Transactions,
+    Work,
+    Claims,
+    OrderReferences,
+    ReturnReferences,
+    Numbers,
+}
+
+pub const NUMBERS: &str = "SELECT nextval('numbers') FROM generate_series(1, $1::bigint)";
+const CLAIMS: &str = "SELECT c.digest, a.fingerprint, a.status, a.body FROM claims c \
+    LEFT JOIN answers a ON a.merchant = c.merchant AND a.number = c.answer \
+    WHERE c.merchant = $1 AND c.digest = ANY($2)";
+const ORDER_REFERENCES: &str =
+    "SELECT reference, number FROM orders WHERE merchant = $1 AND reference = ANY($2)";
+const RETURN_REFERENCES: &str =
+    "SELECT reference, number FROM returns WHERE merchant = $1 AND reference = ANY($2)";
+
+fn orders_sql() -> &'static str {
+    select!(ORDER, "orders WHERE merchant = $1 AND number = ANY($2) ORDER BY number FOR UPDATE")
+}
+
+/// The order's number comes last.
+fn lines_sql() -> &'static str {
+    static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        format!(
+            "SELECT {}, order_number FROM lines WHERE merchant = $1 AND order_number = ANY($2) \
+            ORDER BY order_number, position",
+            rows::LINE
+        )
+    });
+    &SQL
+}
+
+fn payments_sql() -> &'static str {
+    select!(
+        TRANSACTION,
+        "transactions WHERE merchant = $1 AND order_number = ANY($2) AND refund IS NULL \
+        ORDER BY number"
+    )
+}
+
+fn returns_sql() -> &'static str {
+    select!(RETURN, "returns WHERE merchant = $1 AND order_number = ANY($2) ORDER BY number")
+}
+
+fn refunds_sql() -> &'static str {
+    select!(REFUND, "refunds WHERE merchant = $1 AND number = ANY($2)")
+}
+
+fn transactions_sql() -> &'static str {
+    select!(
+        TRANSACTION,
+        "transactions WHERE merchant = $1 AND refund = ANY($2) ORDER BY refund, number"
+    )
+}
+
+fn work_sql() -> &'static str {
+    select!(WORK, "work WHERE merchant = $1 AND queue = $2 AND subject = ANY($3)")
+}
+
+pub fn ranges(rows: &[Row]) -> Numbers {
+    Numbers::of_ranges(rows.iter().map(|row| {
+        let first: i64 = row.get(0);
+        first..first + BLOCK
+    }))
+}
+
+fn read(kind: &Kind, rows: &[Row], merchant: MerchantId, shelf: &mut Shelf) -> Result<(), Fail> {
+    for row in rows {
+        let mut cells = Cells::of(row);
+        match kind {
+            Kind::Begin | Kind::Numbers => {}
+            Kind::Orders => {
+                let head = rows::order(&mut cells, merchant)?;
+                let held = Held::read(head.order, head.last_event, head.last_refund);
+                shelf.orders.insert(held.order.id.0, held);
+            }
+            Kind::Lines => {
+                let line = rows::line(&mut cells)?;
+                if let Some(held) = shelf.orders.get_mut(&cells.int()?) {
+                    held.lines.push(line);
+                }
+            }
+            Kind::Payments => {
+                let row = rows::transaction(&mut cells)?;
+                let Movement::In(payment) = row.movement else {
+                    return Err(Fail::Damaged(format!("transaction {} has no refund", row.order)));
+                };
+                if let Some(held) = shelf.orders.get_mut(&row.order.0) {
+                    held.payments.push(payment);
+                }
+            }
+            Kind::Returns => {
+                let row = rows::return_of(&mut cells)?;
+                if let Some(held) = shelf.orders.get_mut(&row.order.0) {
+                    held.returns.push(row);
+                }
+            }
+            Kind::Refunds => {
+                let (refund, previous) = rows::refund(&mut cells)?;
+                let marks = Default::default();
+                let held = HeldRefund { refund, previous, mark: None, transaction_marks: marks };
+                shelf.refunds.insert(held.refund.id.0, held);
+            }
+            Kind::Transactions => {
+                let row = rows::transaction(&mut cells)?;
+                let number = row.number();
+                let Movement::Back(back) = row.movement else {
+                    return Err(Fail::Damaged(format!("payment {number} has a refund")));
+                };
+                if let Some(held) = shelf.refunds.get_mut(&back.refund.0) {
+                    held.refund.transactions.push(back);
+                }
+            }
+            Kind::Work => {
+                let (_, work) = rows::work(&mut cells)?;
+                shelf.work.insert((work.queue, work.subject), Some(work));
+            }
+            Kind::Claims => {
+                let digest: &[u8] = row.get(0);
+                let digest = digest.try_into().map_err(|_| damaged("a claim's digest"))?;
+                shelf.claims.insert(digest, kept(row)?);
+            }
+            Kind::OrderReferences => {
+                shelf.order_references.insert(row.get(0), row.get(1));
+            }
+            Kind::ReturnReferences => {
+                shelf.return_references.insert(row.get(0), row.get(1));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn kept(row: &Row) -> Result<Kept, Fail> {
+    let Some(fingerprint): Option<&[u8]> = row.get(1) else { return Ok(Kept { answer: None }) };
+    let fingerprint = fingerprint.try_into().map_err(|_| damaged("a claim's fingerprint"))?;
+    let (status, body): (i64, Vec<u8>) = (row.get(2), row.get(3));
+    let status = u16::try_from(status).map_err(|_| damaged("an answer's status"))?;
+    Ok(Kept { answer: Some((fingerprint, Answer { status, body })) })
+}
+
+fn damaged(what: &str) -> Fail {
+    Fail::Damaged(format!("{what} is not what this program writes"))
+}
+
+/// Which of the numbers somebody has taken as a reference, of orders or of returns.
+pub async fn digits_taken(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    numbers: &Numbers,
+    count: i64,
+) -> Result<BTreeSet<i64>, Fail> {
+    let mut numbers = numbers.clone();
+    let mut digits = Vec::new();
+    for _ in 0..count {
+        let number = numbers.take();
+        if numbers.is_overdrawn() {
+            break;
+        }
+        digits.push(number.to_string());
+    }
+    let steps = [
+        Step::Query(ORDER_REFERENCES, vec![&merchant.0, &digits]),
+        Step::Query(RETURN_REFERENCES, vec![&merchant.0, &digits]),
+    ];
+    let found = lent.send(&steps).await?;
+    let taken = found.iter().flatten().filter_map(|row| row.get::<_, &str>(0).parse().ok());
+    Ok(taken.collect())
+}

@@ -1,0 +1,133 @@
+//! One page of a list, read from an index.
+
+use refundry_domain::ids::{MerchantId, Timestamp};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::fail::Fail;
+use super::pool::Step;
+use super::rows::{Cells, storable};
+use crate::store::page::{cut, forward};
+use crate::store::{Page, Slice};
+
+enum Value {
+    Int(i64),
+    Text(String),
+    Texts(Vec<String>),
+}
+
+impl Value {
+    fn typed(&self) -> (&(dyn ToSql + Sync), Type) {
+        match self {
+            Value::Int(value) => (value, Type::INT8),
+            Value::Text(value) => (value, Type::TEXT),
+            Value::Texts(value) => (value, Type::TEXT_ARRAY),
+        }
+    }
+}
+
+/// Rows of one merchant that meet all conditions, in order of number.
+pub struct Query {
+    columns: &'static str,
+    table: &'static str,
+    conditions: String,
+    params: Vec<Value>,
+    sql: String,
+    page: Option<Page>,
+}
+
+impl Query {
+    pub fn new(columns: &'static str, table: &'static str, merchant: MerchantId) -> Query {
+        Query {
+            columns,
+            table,
+            conditions: "merchant = $1".to_owned(),
+            params: vec![Value::Int(merchant.0)],
+            sql: String::new(),
+            page: None,
+        }
+    }
+
+    /// A condition without a value, such as what a partial index asks for.
+    pub fn also(mut self, condition: &str) -> Query {
+        self.conditions.push_str(" AND ");
+        self.conditions.push_str(condition);
+        self
+    }
+
+    fn compared(mut self, left: &str, value: Option<Value>) -> Query {
+        if let Some(value) = value {
+            self.params.push(value);
+            self.conditions.push_str(&format!(" AND {left} ${}", self.params.len()));
+        }
+        self
+    }
+
+    /// `left`, such as `return_number =`, compared with a value, when there is one.
+    pub fn when(self, left: &str, value: Option<i64>) -> Query {
+        self.compared(left, value.map(Value::Int))
+    }
+
+    pub fn text(self, left: &str, value: Option<&str>) -> Query {
+        if value.is_some_and(|value| !storable(value)) {
+            return self.also("FALSE");
+        }
+        self.compared(left, value.map(|value| Value::Text(value.to_owned())))
+    }
+
+    /// The column has one of the texts, when any are given.
+    pub fn any(mut self, column: &str, texts: &[String]) -> Query {
+        if !texts.is_empty() {
+            let texts = texts.iter().filter(|text| storable(text)).cloned().collect();
+            self.params.push(Value::Texts(texts));
+            self.conditions.push_str(&format!(" AND {column} = ANY(${})", self.params.len()));
+        }
+        self
+    }
+
+    /// The column has one of the names, when any are given. They stand in the text itself, so that
+    /// the planner sees which partial index they are in.
+    pub fn among(mut self, column: &str, names: &[&'static str]) -> Query {
+        if !names.is_empty() {
+            let names: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
+            self.conditions.push_str(&format!(" AND {column} IN ({})", names.join(", ")));
+        }
+        self
+    }
+
+    pub fn created(self, from: Option<Timestamp>, until: Option<Timestamp>) -> Query {
+        self.when("created_at >=", from.map(|at| at.0)).when("created_at <", until.map(|at| at.0))
+    }
+
+    pub fn page(self, page: Page) -> Query {
+        let (after, before) = if page.oldest_first { (">", "<") } else { ("<", ">") };
+        let mut query = self
+            .when(&format!("number {after}"), page.after)
+            .when(&format!("number {before}"), page.before);
+        let direction = if page.oldest_first == forward(page) { "ASC" } else { "DESC" };
+        query.params.push(Value::Int(i64::from(page.limit) + 1));
+        query.sql = format!(
+            "SELECT {} FROM {} WHERE {} ORDER BY number {direction} LIMIT ${}",
+            query.columns,
+            query.table,
+            query.conditions,
+            query.params.len()
+        );
+        query.page = Some(page);
+        query
+    }
+
+    pub fn step(&self) -> Step<'_> {
+        Step::Once(&self.sql, self.params.iter().map(Value::typed).collect())
+    }
+
+    pub fn slice<T>(
+        &self,
+        rows: &[Row],
+        read: impl Fn(&mut Cells<'_>) -> Result<T, Fail>,
+    ) -> Result<Slice<T>, Fail> {
+        let found = rows.iter().map(|row| read(&mut Cells::of(row))).collect::<Result<_, _>>()?;
+        let nothing = || Fail::Unavailable("a list was asked for without a page".to_owned());
+        Ok(cut(found, self.page.ok_or_else(nothing)?))
+    }
+}

@@ -1,0 +1,129 @@
+//! What the workers and the housekeeping ask for, and what processes tell each other.
+
+use std::collections::BTreeMap;
+
+use refundry_domain::changes::{Queue, Work};
+use refundry_domain::ids::{KeyId, MerchantId, Timestamp};
+use tokio_postgres::Row;
+
+use super::fail::Fail;
+use super::pool::{Lent, Step};
+use super::rows::Cells;
+use crate::store::{KeyUse, rows};
+
+/// How long work that one process was shown is left to it, before it has a lease.
+const OFFER_MS: i64 = 1_000;
+
+const DUE: &str = "SELECT w.queue, w.subject, w.due, w.lease_worker, w.lease_until, w.merchant \
+    FROM merchants m CROSS JOIN LATERAL (SELECT * FROM work WHERE merchant = m.number \
+    AND queue = $1 AND due <= $2 AND (lease_until IS NULL OR lease_until <= $2) \
+    ORDER BY due LIMIT $3) w ORDER BY w.due LIMIT $3";
+
+pub async fn due(
+    lent: &mut Lent,
+    queue: Queue,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(MerchantId, Work)>, Fail> {
+    let (name, limit) = (queue.name(), i64::from(limit));
+    let found = lent.send(&[Step::Query(DUE, vec![&name, &now.0, &limit])]).await?;
+    lent.cleared();
+    work(&found.into_iter().next().unwrap_or_default())
+}
+
+/// Rows that another process is just taking are locked, and passed over; those that it was shown a
+/// moment ago are left to it.
+const OFFER: &str = "WITH picked AS (SELECT w.merchant, w.queue, w.subject FROM merchants m \
+    CROSS JOIN LATERAL (SELECT merchant, queue, subject, due FROM work \
+    WHERE merchant = m.number AND queue = $1 AND due <= $2 \
+    AND (lease_until IS NULL OR lease_until <= $2) \
+    AND (offered_to = $4 OR offered_until <= $2) \
+    ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED) w ORDER BY w.due LIMIT $3), \
+    offered AS (UPDATE work SET offered_to = $4, offered_until = $2 + $5 FROM picked \
+    WHERE work.merchant = picked.merchant AND work.queue = picked.queue \
+    AND work.subject = picked.subject RETURNING work.queue, work.subject, work.due, \
+    work.lease_worker, work.lease_until, work.merchant) SELECT * FROM offered ORDER BY due";
+
+pub async fn offer(
+    lent: &mut Lent,
+    replica: i64,
+    queue: Queue,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(MerchantId, Work)>, Fail> {
+    let (name, limit) = (queue.name(), i64::from(limit));
+    let params: super::pool::Params<'_> = vec![&name, &now.0, &limit, &replica, &OFFER_MS];
+    let found = lent.send(&[Step::Query(OFFER, params)]).await?;
+    lent.cleared();
+    work(&found.into_iter().next().unwrap_or_default())
+}
+
+fn work(found: &[Row]) -> Result<Vec<(MerchantId, Work)>, Fail> {
+    found.iter().map(|row| rows::work(&mut Cells::of(row))).collect()
+}
+
+/// Answers are numbered roughly in the order of time, so a merchant's oldest come first.
+pub async fn forget(lent: &mut Lent, before: Timestamp, limit: u32) -> Result<u64, Fail> {
+    let sql = "WITH old AS (SELECT o.merchant, o.number FROM merchants m CROSS JOIN LATERAL \
+        (SELECT merchant, number, answered_at FROM answers WHERE merchant = m.number \
+        ORDER BY number LIMIT $2) o WHERE o.answered_at < $1 ORDER BY o.number LIMIT $2), \
+        gone AS (DELETE FROM answers a USING old WHERE a.merchant = old.merchant \
+        AND a.number = old.number RETURNING 1) SELECT count(*) FROM gone";
+    let limit = i64::from(limit);
+    let found = lent.send(&[Step::Query(sql, vec![&before.0, &limit])]).await?;
+    lent.cleared();
+    let count: i64 = found[0].first().map_or(0, |row| row.get(0));
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// What was told longer ago is of a process that is gone.
+const USE_KNOWN_MS: i64 = 60_000;
+
+const TELL_USE: &str = "INSERT INTO key_use (merchant, key, replica, requests, told_at) \
+    SELECT $1, key, $4, requests, $5 FROM unnest($2::bigint[], $3::bigint[]) AS u (key, requests) \
+    ORDER BY key ON CONFLICT (merchant, key, replica) \
+    DO UPDATE SET requests = excluded.requests, told_at = excluded.told_at";
+const HEAR_USE: &str = "SELECT key, replica, requests FROM key_use WHERE merchant = $1 \
+    AND key = ANY($2) AND replica <> $3 AND told_at > $4";
+
+/// Tells and hears of each merchant's keys by itself.
+pub async fn share_use(
+    lent: &mut Lent,
+    replica: i64,
+    used: &[KeyUse],
+    at: Timestamp,
+) -> Result<Vec<KeyUse>, Fail> {
+    let mut by_merchant: BTreeMap<i64, (Vec<i64>, Vec<i64>)> = BTreeMap::new();
+    for one in used {
+        let (keys, requests) = by_merchant.entry(one.merchant.0).or_default();
+        keys.push(one.key.0);
+        requests.push(one.requests);
+    }
+    let since = at.after_ms(-USE_KNOWN_MS).0;
+    let mut steps = Vec::new();
+    for (merchant, (keys, requests)) in &by_merchant {
+        steps.push(Step::Query(TELL_USE, vec![merchant, keys, requests, &replica, &at.0]));
+        steps.push(Step::Query(HEAR_USE, vec![merchant, keys, &replica, &since]));
+    }
+    let found = lent.send(&steps).await?;
+    lent.cleared();
+    let mut heard = Vec::new();
+    for (merchant, rows) in by_merchant.keys().zip(found.iter().skip(1).step_by(2)) {
+        heard.extend(rows.iter().map(|row| KeyUse {
+            merchant: MerchantId(*merchant),
+            key: KeyId(row.get(0)),
+            process: row.get(1),
+            requests: row.get(2),
+        }));
+    }
+    Ok(heard)
+}
+
+/// Forgets processes that are long gone.
+pub async fn forget_use(lent: &mut Lent, at: Timestamp) -> Result<(), Fail> {
+    let before = at.after_ms(-60 * USE_KNOWN_MS).0;
+    let sql = "DELETE FROM key_use WHERE told_at < $1";
+    lent.send(&[Step::Query(sql, vec![&before])]).await?;
+    lent.cleared();
+    Ok(())
+}
