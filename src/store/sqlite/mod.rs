@@ -52,8 +52,8 @@ use self::readers::Readers;
 use self::writer::{Health, Job, Settled, Writer};
 use super::encode::Unreadable;
 use super::{
-    Administered, Event, EventFilter, Intent, OrderFilter, Page, RefundFilter, ReturnFilter, Seal,
-    Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
+    Administered, Event, EventFilter, Intent, KeyAndDigest, OrderFilter, Page, RefundFilter,
+    ReturnFilter, Seal, Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
 };
 
 /// Why something in the database failed, before it is known what that means for the store.
@@ -358,6 +358,23 @@ impl Store for SqliteStore {
 
     async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError> {
         self.read(move |conn| admin::key(conn, merchant, key)).await
+    }
+
+    async fn keep_digest(
+        &self,
+        merchant: MerchantId,
+        hash: [u8; 32],
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.write(move |writer| {
+            writer
+                .transaction(|writer, _| admin::keep_digest(&writer.conn, merchant, hash, &sealed))
+        })
+        .await
+    }
+
+    async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError> {
+        self.read(move |conn| admin::key_with_digest(conn, key)).await
     }
 
     fn instance(&self) -> Arc<str> {

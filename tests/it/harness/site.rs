@@ -162,6 +162,13 @@ impl Ask {
         Ask { address, method, path: path.to_owned(), headers: Vec::new(), body: Bytes::new() }
     }
 
+    /// The same request to another path; its query stays.
+    pub fn at(mut self, path: &str) -> Ask {
+        let query = self.path.split_once('?').map(|(_, query)| format!("?{query}"));
+        self.path = format!("{path}{}", query.unwrap_or_default());
+        self
+    }
+
     /// Adds a field, in place of one of the same name.
     pub fn header(mut self, name: &str, value: &str) -> Ask {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));

@@ -345,6 +345,7 @@ async fn merchants_and_keys(place: &impl Place) {
     let settings = Settings {
         approval: Approval::Above([(usd(), refundry_domain::money::Minor::ZERO)].into()),
         information_expiry_ms: 7,
+        time_zone: "Europe/Warsaw".to_owned(),
     };
     let change = Administration::ChangeMerchant { name: None, settings: Some(settings.clone()) };
     by(change).await.unwrap();

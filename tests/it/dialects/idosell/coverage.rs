@@ -1,0 +1,1 @@
+//! Which row of the contract which test shows.

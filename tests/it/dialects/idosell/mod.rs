@@ -1,0 +1,7 @@
+//! IdoSell's refunds gate.
+
+mod coverage;
+mod errors;
+mod hostile;
+mod rest;
+mod shop;
