@@ -26,7 +26,7 @@ pub enum Value {
 pub struct Group(pub Vec<(String, Value)>);
 
 /// The longest text that is taken in any field.
-const TEXT_MOST: usize = 200;
+const TEXT_MOST: usize = 256;
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {

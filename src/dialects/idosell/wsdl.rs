@@ -84,7 +84,7 @@ fn types(method: Method) -> String {
     }
     out.push_str(&complex("paramsType", &of_fields(method.takes(), true)));
     let request = element("authenticate", "ns1:authenticateType", false)
-        + &element("params", "ns1:paramsType", true);
+        + &element("params", "ns1:paramsType", false);
     out.push_str(&complex("requestType", &request));
     out.push_str(&complex("errorsType", &of_fields(faults, true)));
     out.push_str(&complex("resultType", &(of_fields(given, true) + &of_fields(faults, true))));

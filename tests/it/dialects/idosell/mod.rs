@@ -3,5 +3,7 @@
 mod coverage;
 mod errors;
 mod hostile;
+mod legacy;
 mod rest;
 mod shop;
+mod suds;
