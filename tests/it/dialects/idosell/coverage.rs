@@ -6,7 +6,8 @@ enum Shown {
 }
 use Shown::{By, Not};
 
-const TESTS: [&str; 5] = [
+const TESTS: [&str; 6] = [
+    include_str!("days.rs"),
     include_str!("rest.rs"),
     include_str!("errors.rs"),
     include_str!("hostile.rs"),
@@ -94,6 +95,7 @@ const ROWS: &[(&str, Shown)] = &[
     ("4 endpoint, versions", By(WSDL)),
     ("4 older address /edi/", Not("from before the refunds gate")),
     ("4 userLogin and authenticateKey", By(LOGIN)),
+    ("4 keys that log in", By("keys_of_the_installation_the_operator_and_the_command_log_in")),
     ("4 oauth_authorization", By(LOGIN)),
     ("4 Bearer with an empty authenticate", By(BEARER)),
     ("4 X-API-KEY on SOAP", By(BEARER)),

@@ -12,7 +12,7 @@ use crate::harness::site::{Answer, Ask};
 /// The day of the tests' clock, and those around it, in Warsaw.
 const DAYS: [&str; 3] = ["20250614", "20250615", "20250616"];
 
-fn sha1_hex(text: &str) -> String {
+pub fn sha1_hex(text: &str) -> String {
     Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

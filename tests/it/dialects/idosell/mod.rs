@@ -1,6 +1,7 @@
 //! IdoSell's refunds gate.
 
 mod coverage;
+mod days;
 mod errors;
 mod hostile;
 mod legacy;

@@ -272,6 +272,46 @@ async fn a_refund_by_hand_is_recorded_and_paid_when_it_is_confirmed() {
     shop.ok("addManualRefund", params).await;
 }
 
+/// A confirmation that was broken off half way, or begun elsewhere, is brought to its end.
+#[tokio::test]
+async fn a_refund_by_hand_that_is_under_way_is_paid_by_confirming_it() {
+    let shop = Shop::with_order().await;
+    let params = json!({"sourceType": "order", "sourceId": 1001, "refundValue": 10,
+                        "refundDetails": {"paymentSystem": 3}});
+    let added = shop.ok("addManualRefund", params).await;
+    let path = format!("/v1/refunds/ref_{}/confirm", added["result"]["refundId"]);
+    shop.site.post(&path, json!({})).once().send().await.expect(200);
+    assert_eq!(shop.status("order", "1001", "1").await["refundStatus"], "Processing");
+    let by = json!({"sourceType": "order", "sourceId": 1001, "paymentId": 1});
+    shop.ok("confirmRefund", by.clone()).await;
+    assert_eq!(shop.status("order", "1001", "1").await["refundStatus"], "Confirmed");
+    shop.fault("confirmRefund", by, 4012).await;
+}
+
+#[tokio::test]
+async fn a_long_list_is_whole() {
+    let shop = Shop::with_order().await;
+    let line = |at: i64| {
+        let refund = json!({"order": {"reference": "1001"}, "amount": "0.01", "confirm": false});
+        json!({"idempotency_key": format!("k{at}"), "refund": refund}).to_string()
+    };
+    let lines: Vec<String> = (0..1_205).map(line).collect();
+    let ask = shop.site.ask("POST", "/v1/bulk").raw("application/x-ndjson", lines.join("\n"));
+    ask.send().await.expect(200);
+    for (page, rows, last) in [(1, 100, 100), (6, 100, 600), (13, 5, 1_205), (14, 0, 0)] {
+        let query = json!({"sourceType": "order", "resultsPage": page});
+        let shown = shop.ok("retrieveRefundsList", query).await;
+        assert_eq!(
+            (&shown["resultsNumberAll"], &shown["resultsNumberPage"]),
+            (&json!(1205), &json!(13))
+        );
+        let found = shown["results"].as_array().unwrap();
+        assert_eq!(found.len(), rows);
+        let payment = found.last().map_or(json!(null), |row| row["paymentId"].clone());
+        assert_eq!(payment, if last == 0 { json!(null) } else { json!(format!("1001-{last}")) });
+    }
+}
+
 #[tokio::test]
 async fn every_state_has_its_name() {
     let shop = Shop::with_order().await;
