@@ -15,7 +15,7 @@ use super::method::{Gives, Method};
 use super::refusals::{Coded, FAILED, Trouble};
 use super::soap::{self, Fault};
 use super::wire::{Group, Value};
-use super::{rest, source, wsdl};
+use super::{Repeat, rest, source, wsdl};
 use crate::access::gate::{Admitted, Denied};
 use crate::dialects::Served;
 use crate::dialects::shared::problem::{Code, Problem};
@@ -161,13 +161,15 @@ async fn carry_out(
     method: Method,
     parts: &Parts,
     call: &Group,
-    bytes: &[u8],
+    repeat: &mut Repeat,
 ) -> Result<Reply, Refused> {
     let admitted = admit(desk, &parts.headers, call).await?;
     let key = replay::key(&parts.headers)?;
-    let once = key.map(|key| Once::new(key, [b"LEGACY", method.name().as_bytes(), b"", bytes]));
     let params = call.group("params")?.cloned().unwrap_or_default();
-    Ok(super::answer(desk, &admitted, method, &params, once).await?)
+    // Not the whole body: the key of the day in it is another one tomorrow.
+    let (name, asked) = (method.name().as_bytes(), format!("{params:?}"));
+    repeat.once = key.map(|key| Once::new(key, [b"LEGACY", name, b"", asked.as_bytes()]));
+    Ok(super::answer(desk, &admitted, method, &params, repeat).await?)
 }
 
 /// The fault that is told in a normal answer; what is about the request or the server is none.
@@ -200,13 +202,16 @@ async fn over_soap(desk: &Desk, method: Method, parts: &Parts, body: Body) -> Re
         Ok(call) => call,
         Err(fault) => return xml(400, soap::fault(&fault)),
     };
-    match carry_out(desk, method, parts, &call, &bytes).await {
+    let mut repeat = Repeat::default();
+    let mut response = match carry_out(desk, method, parts, &call, &mut repeat).await {
         Ok(reply) => xml(200, soap::answer(method, &reply)),
         Err(refused) => match told(refused) {
             Ok(fault) => xml(200, soap::refused(method, &fault)),
             Err(problem) => soap_problem(&problem),
         },
-    }
+    };
+    repeat.mark(&mut response);
+    response
 }
 
 fn soap_problem(problem: &Problem) -> Response {
@@ -225,7 +230,8 @@ async fn over_json(desk: &Desk, method: Method, parts: &Parts, body: Body) -> Re
         let allow = Some(HeaderValue::from_static("POST"));
         return rest::problem_response(&Problem::method_not_allowed(allow));
     }
-    match json_exchange(desk, method, parts, body).await {
+    let mut repeat = Repeat::default();
+    let mut response = match json_exchange(desk, method, parts, body, &mut repeat).await {
         Ok(reply) => {
             let none = "\"errors\":{\"faultCode\":0,\"faultString\":\"\"}";
             rest::response(StatusCode::OK, answer::json(&reply, none))
@@ -237,7 +243,9 @@ async fn over_json(desk: &Desk, method: Method, parts: &Parts, body: Body) -> Re
             }
             Err(problem) => rest::problem_response(&problem),
         },
-    }
+    };
+    repeat.mark(&mut response);
+    response
 }
 
 async fn json_exchange(
@@ -245,13 +253,14 @@ async fn json_exchange(
     method: Method,
     parts: &Parts,
     body: Body,
+    repeat: &mut Repeat,
 ) -> Result<Reply, Refused> {
     let bytes = body::read(body).await?;
     let Value::Group(call) = body::parse(&bytes)? else {
         let detail = "The body has to be an object.";
         return Err(Problem::new(Code::JsonMalformed, detail).into());
     };
-    carry_out(desk, method, parts, &call, &bytes).await
+    carry_out(desk, method, parts, &call, repeat).await
 }
 
 /// What `errors` holds in an answer without one.

@@ -16,8 +16,11 @@ mod wire;
 mod wsdl;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
 use axum::routing::any;
 
 use self::answer::Reply;
@@ -70,20 +73,41 @@ fn no_level() -> Trouble {
     Trouble::Denied("Scope: oms, level: rw".to_owned())
 }
 
-/// Carries a method out. `once` is the idempotency key of the request, which only the methods that
-/// add a refund of an amount need: repeating another changes nothing twice.
+/// The idempotency key of a request, and whether it was answered before. Only the methods that add
+/// a refund of an amount need one: repeating another changes nothing twice.
+#[derive(Default)]
+struct Repeat {
+    once: Option<Once>,
+    replayed: AtomicBool,
+}
+
+impl Repeat {
+    fn under(once: Option<Once>) -> Repeat {
+        Repeat { once, replayed: AtomicBool::new(false) }
+    }
+
+    /// Says in the answer that it is the first one again, if it is.
+    fn mark(&self, response: &mut Response) {
+        if self.replayed.load(Ordering::Relaxed) {
+            let yes = HeaderValue::from_static("true");
+            response.headers_mut().insert(HeaderName::from_static("idempotent-replayed"), yes);
+        }
+    }
+}
+
+/// Carries a method out.
 async fn answer(
     desk: &Desk,
     admitted: &Arc<Admitted>,
     method: Method,
     params: &Group,
-    once: Option<Once>,
+    repeat: &Repeat,
 ) -> Result<Reply, Trouble> {
     let rights = Rights::claim(desk, admitted, method)?;
     match method {
         Method::AddAutomaticRefund => refunds::add_automatic(&rights, params).await,
-        Method::AddAutomaticRefundForOrder => refunds::add_for_order(&rights, params, once).await,
-        Method::AddManualRefund => refunds::add_manual(&rights, params, once).await,
+        Method::AddAutomaticRefundForOrder => refunds::add_for_order(&rights, params, repeat).await,
+        Method::AddManualRefund => refunds::add_manual(&rights, params, repeat).await,
         Method::GetPossibleAutoRefunds => reads::possible(&rights, params).await,
         Method::GetRefundStatus => reads::status(&rights, params).await,
         Method::UpdateRefund => refunds::update(&rights, params).await,

@@ -1,5 +1,7 @@
 //! Refunds: added, changed, confirmed, canceled.
 
+use std::sync::atomic::Ordering;
+
 use refundry_domain::book::Book;
 use refundry_domain::command::{
     Ask, Command, ItemAsk, ItemShare, LineRef, RefundChange, Stated, Target, What,
@@ -18,7 +20,7 @@ use super::method::Method;
 use super::refusals::{self, Trouble, fault, fulfilled};
 use super::source::{self, Source, SourceType};
 use super::wire::Group;
-use super::{Rights, system};
+use super::{Repeat, Rights, system};
 use crate::dialects::shared::replay::Once;
 use crate::ledger::Answered;
 use crate::store::Claim;
@@ -71,7 +73,7 @@ pub async fn add_automatic(rights: &Rights, params: &Group) -> Result<Reply, Tro
     }
     let ended = refunds.iter().rfind(automatic).map_or(0, |refund| refund.id.0);
     let once = once_for(row.id, ended);
-    add(rights, method, row.order, ask_for_return(row), Some(once)).await
+    add(rights, method, row.order, ask_for_return(row), &Repeat::under(Some(once))).await
 }
 
 /// Whether it gives its amount back, or may yet.
@@ -96,7 +98,7 @@ fn once_for(row: ReturnId, ended: i64) -> Once {
 pub async fn add_for_order(
     rights: &Rights,
     params: &Group,
-    once: Option<Once>,
+    repeat: &Repeat,
 ) -> Result<Reply, Trouble> {
     let method = Method::AddAutomaticRefundForOrder;
     let what = What::Amount(stated(method, params)?);
@@ -111,7 +113,7 @@ pub async fn add_for_order(
     }
     let ask = ask(what, Destination::OriginalPayment, Execution::Automatic);
     let ask = Ask { payment, ..ask };
-    let done = add(rights, method, source.book.order.id, ask, once).await;
+    let done = add(rights, method, source.book.order.id, ask, repeat).await;
     match done {
         // Without a payment named it is the refund that cannot be automatic.
         Err(Trouble::Coded(coded)) if coded.code == 4002 && payment.is_none() => {
@@ -132,7 +134,7 @@ fn payment_of(source: &Source, method: Method, text: &str) -> Result<Transaction
 pub async fn add_manual(
     rights: &Rights,
     params: &Group,
-    once: Option<Once>,
+    repeat: &Repeat,
 ) -> Result<Reply, Trouble> {
     let method = Method::AddManualRefund;
     let Some(kind) = params.source_type()? else { return Err(refusals::bad_source_type(method)) };
@@ -155,7 +157,7 @@ pub async fn add_manual(
             ask.metadata.insert(kept.to_owned(), last_four(name, account)?);
         }
     }
-    add(rights, method, source.book.order.id, ask, once).await
+    add(rights, method, source.book.order.id, ask, repeat).await
 }
 
 /// Of an account number only the end is kept: the shop has the whole, and nobody pays from here.
@@ -180,17 +182,20 @@ async fn add(
     method: Method,
     order: OrderId,
     ask: Ask,
-    once: Option<Once>,
+    repeat: &Repeat,
 ) -> Result<Reply, Trouble> {
     let render = kept::render(method);
-    let claim: Option<Claim> = once.map(|once| once.claim(render));
+    let claim: Option<Claim> = repeat.once.clone().map(|once| once.claim(render));
     let target = Target::Order(refundry_domain::ids::OrderRef::Id(order));
     let done =
         rights.writes()?.carry_out(target, Command::RequestRefund(ask), claim, false).await?;
     let kept = match done {
         Answered::Done { answer: Some(answer), .. }
-        | Answered::Refused { answer: Some(answer), .. }
-        | Answered::Replayed(answer) => Kept::read(&answer),
+        | Answered::Refused { answer: Some(answer), .. } => Kept::read(&answer),
+        Answered::Replayed(answer) => {
+            repeat.replayed.store(true, Ordering::Relaxed);
+            Kept::read(&answer)
+        }
         Answered::Done { book, answer: None } => Kept::of(method, Ok(&book)),
         Answered::Refused { refusal, answer: None } => Kept::of(method, Err(&refusal)),
         Answered::KeyReused => Some(Kept::Reused),

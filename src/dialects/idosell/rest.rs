@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
+use super::Repeat;
 use super::answer::{self, fault_json, message_json};
 use super::method::{Gives, Method};
 use super::refusals::Trouble;
@@ -32,10 +33,15 @@ pub async fn serve(State(desk): State<Desk>, request: Request) -> Response {
             let allow = HeaderValue::from_str(method.verb().as_str()).ok();
             problem_response(&Problem::method_not_allowed(allow))
         }
-        Some(method) => match exchange(&desk, method, &parts, body).await {
-            Ok(body) => response(StatusCode::OK, body),
-            Err(trouble) => refused(method, &trouble),
-        },
+        Some(method) => {
+            let mut repeat = Repeat::default();
+            let mut response = match exchange(&desk, method, &parts, body, &mut repeat).await {
+                Ok(body) => response(StatusCode::OK, body),
+                Err(trouble) => refused(method, &trouble),
+            };
+            repeat.mark(&mut response);
+            response
+        }
     };
     response.extensions_mut().insert(Served(method.map_or(ELSEWHERE, Method::route)));
     response
@@ -54,13 +60,15 @@ async fn exchange(
     method: Method,
     parts: &Parts,
     body: Body,
+    repeat: &mut Repeat,
 ) -> Result<Vec<u8>, Trouble> {
     let admitted = admit(desk, &parts.headers).await?;
     let key = replay::key(&parts.headers)?;
     let bytes = body::read(body).await?;
     let params = if method.reads() { Group::of_query(&parts.uri)? } else { params_of(&bytes)? };
-    let once = key.map(|key| Once::new(key, [b"POST", method.name().as_bytes(), b"", &bytes]));
-    let reply = super::answer(desk, &admitted, method, &params, once).await?;
+    let name = method.name().as_bytes();
+    repeat.once = key.map(|key| Once::new(key, [b"POST", name, b"", &bytes]));
+    let reply = super::answer(desk, &admitted, method, &params, repeat).await?;
     Ok(answer::json(&reply, ""))
 }
 

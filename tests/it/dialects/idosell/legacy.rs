@@ -296,6 +296,16 @@ async fn the_twin_in_json_says_the_same() {
     let again = legacy.twin("confirmRefund", one).await;
     assert_eq!(again["errors"]["faultCode"], 4012);
     assert_eq!(again["result"], again["errors"]);
+    // The login is no part of what is repeated: it is another one every day.
+    let call = |authenticate: Value| {
+        let body = json!({"authenticate": authenticate, "params": params});
+        legacy.to("addAutomaticRefundForOrder", "json").json(&body).under("once")
+    };
+    let by_day = call(json!({"userLogin": legacy.login, "authenticateKey": legacy.key}));
+    let first = by_day.send().await.expect(200);
+    let again = call(json!({})).key(&legacy.shop.site.key).send().await.expect(200);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(first.body, again.body);
     let bad = legacy.twin("retrieveRefundsList", json!({"sourceType": "x"})).await;
     assert_eq!(
         (&bad["errors"]["faultCode"], &bad["results"][0]["faultCode"]),

@@ -421,6 +421,8 @@ async fn an_idempotency_key_makes_adding_repeatable() {
     let first = ask(5).send().await.expect(200);
     let again = ask(5).send().await.expect(200);
     assert_eq!(first.body, again.body);
+    let replayed = "idempotent-replayed";
+    assert_eq!((first.header(replayed), again.header(replayed)), ("", "true"));
     expect_error(ask(6).send().await, 422);
     let too_much = || shop.call("addAutomaticRefundForOrder", params(500)).under("once-2").send();
     let refused = super::shop::expect_fault(too_much().await, "addAutomaticRefundForOrder", 4003);
