@@ -51,9 +51,6 @@ pub fn read(headers: &HeaderMap, bytes: &[u8], method: Method) -> Result<Group, 
     if declared_encoding(text).is_some_and(|encoding| !is_utf8(&encoding)) {
         return Err(Fault::client("The envelope has to be UTF-8."));
     }
-    if text.contains("<!DOCTYPE") {
-        return Err(Fault::client("A document type is not taken."));
-    }
     let options =
         ParsingOptions { nodes_limit: NODES_MOST, allow_dtd: false, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options)
