@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::access::day_key::Digested;
 use crate::access::gate::Gate;
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{Caller, secret};
@@ -89,8 +90,8 @@ impl App {
         }
         let gateways = Gateways::of(gateways);
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
-        let first_key = first_key(&ledger, &config).await?;
         let sealer = Arc::new(sealer(&config)?);
+        let first_key = first_key(&ledger, &config, &sealer).await?;
         ledger.count_connections(connectors::abilities);
         let means = Means {
             store: store.clone(),
@@ -270,12 +271,29 @@ fn ms(count: u32) -> Duration {
     Duration::from_millis(u64::from(count))
 }
 
+/// Keeps of a secret what logins by a key of the day are checked against. It comes before the key,
+/// so that no key is without it.
+pub async fn keep_digest(
+    store: &dyn Store,
+    sealer: &Sealer,
+    merchant: MerchantId,
+    text: &str,
+) -> Result<(), OpenError> {
+    let digested = Digested::of(sealer, merchant, text)?;
+    Ok(store.keep_digest(merchant, digested.hash, digested.sealed).await?)
+}
+
 /// Sees to it that somebody can administer this installation: the key that the operator has set,
 /// else one that is made when there is none yet. Answers the one that was made.
-async fn first_key(ledger: &Ledger, config: &Config) -> Result<Option<String>, OpenError> {
+async fn first_key(
+    ledger: &Ledger,
+    config: &Config,
+    sealer: &Sealer,
+) -> Result<Option<String>, OpenError> {
     let caller = Caller::internal(FIRST_MERCHANT, "start");
     if let Some(given) = &config.admin_key {
         let hash = secret::hash(given.reveal());
+        keep_digest(ledger.books(), sealer, FIRST_MERCHANT, given.reveal()).await?;
         let known = ledger.books().key_by_hash(hash).await?;
         if known.is_none_or(|key| key.revoked_at.is_some()) {
             ledger.administer(&caller, Administration::SetAdminKey { hash }).await?;
@@ -287,6 +305,7 @@ async fn first_key(ledger: &Ledger, config: &Config) -> Result<Option<String>, O
     }
     // The file comes first: a crash in between leaves a key that the next start puts in.
     let text = key_in_file(&config.data.join(KEY_FILE))?;
+    keep_digest(ledger.books(), sealer, FIRST_MERCHANT, &text).await?;
     let change = Administration::CreateKey {
         name: "first admin key".to_owned(),
         scopes: Scope::ALL.to_vec(),

@@ -20,11 +20,17 @@ pub struct Settings {
     pub approval: Approval,
     /// How long a customer has to give bank details, in milliseconds.
     pub information_expiry_ms: i64,
+    /// The IANA name of the zone in whose clocks dates without a zone are written and read.
+    pub time_zone: String,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { approval: Approval::Never, information_expiry_ms: 30 * 24 * 60 * 60 * 1000 }
+        Settings {
+            approval: Approval::Never,
+            information_expiry_ms: 30 * 24 * 60 * 60 * 1000,
+            time_zone: "UTC".to_owned(),
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use refundry_domain::merchant::Key;
 use subtle::ConstantTimeEq;
 
 use super::Caller;
+use super::day_key::{self, Digested};
 use super::limits::{BURST_SECONDS, Limit, Standing};
+use super::seal::Sealer;
 use super::secret::{self, SECRET_MOST};
 use crate::clock::Clock;
 use crate::store::{KeyUse, Store, StoreError};
@@ -79,6 +81,51 @@ impl Gate {
         Ok((admitted, standing))
     }
 
+    /// As [`Gate::admit`], by the key's number and its key of the day.
+    pub async fn admit_by_day(
+        &self,
+        sealer: &Sealer,
+        id: KeyId,
+        given: &str,
+    ) -> Result<(Arc<Admitted>, Standing), Denied> {
+        if given.len() > SECRET_MOST {
+            return Err(Denied::Unknown);
+        }
+        // No secret has this hash: no header or body brings a zero byte.
+        let name = secret::hash(&format!("\0{id}\0{given}"));
+        let now = self.clock.now();
+        let admitted = match self.recall(name, now)? {
+            Some(known) => known,
+            None => {
+                let key = self.key_by_day(sealer, id, given, now).await?;
+                self.learn(name, key.as_ref(), now)
+            }
+        };
+        let admitted = admitted.ok_or(Denied::Unknown)?;
+        let standing = admitted.limit.take();
+        Ok((admitted, standing))
+    }
+
+    async fn key_by_day(
+        &self,
+        sealer: &Sealer,
+        id: KeyId,
+        given: &str,
+        now: Timestamp,
+    ) -> Result<Option<Key>, Denied> {
+        let found = self.store.key_with_digest(id).await.map_err(Denied::Store)?;
+        let Some((key, Some(sealed))) = found else { return Ok(None) };
+        let merchant = self.store.merchant(key.merchant).await.map_err(Denied::Store)?;
+        let zone = merchant.map(|merchant| merchant.settings.time_zone).unwrap_or_default();
+        let digested = Digested { hash: key.hash, sealed };
+        let days = day_key::days_around(now, &zone);
+        let proved = digested.proves(sealer, key.merchant, given, &days).unwrap_or_else(|error| {
+            tracing::error!(key = %key.id, %error, "what is kept of a key cannot be opened");
+            false
+        });
+        Ok(Some(key).filter(|key| proved && key.revoked_at.is_none()))
+    }
+
     /// Forgets what is remembered of keys, after one was made or revoked here.
     pub fn forget(&self) {
         self.known.write().clear();
@@ -116,10 +163,26 @@ impl Gate {
 
     async fn find(&self, hash: [u8; 32]) -> Result<Option<Arc<Admitted>>, Denied> {
         let now = self.clock.now();
+        if let Some(known) = self.recall(hash, now)? {
+            return Ok(known);
+        }
+        let key = self.store.key_by_hash(hash).await.map_err(Denied::Store)?;
+        // The database compares in its own time; this comparison is the one that counts.
+        let key = key.filter(|key| bool::from(key.hash.ct_eq(&hash)) && key.revoked_at.is_none());
+        Ok(self.learn(hash, key.as_ref(), now))
+    }
+
+    /// What was learnt lately of a secret; nothing when the store has to be asked, which is
+    /// counted for those that were never right.
+    fn recall(
+        &self,
+        hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Option<Arc<Admitted>>>, Denied> {
         let remembered = self.known.read().get(&hash).cloned();
-        match &remembered {
+        match remembered {
             Some(known) if (0..KNOWN_TTL_MS).contains(&(now.0 - known.read_at.0)) => {
-                return Ok(known.admitted.clone());
+                return Ok(Some(known.admitted));
             }
             Some(Remembered { admitted: Some(_), .. }) => {}
             Some(Remembered { admitted: None, .. }) | None => {
@@ -128,12 +191,13 @@ impl Gate {
                 }
             }
         }
-        let key = self.store.key_by_hash(hash).await.map_err(Denied::Store)?;
-        // The database compares in its own time; this comparison is the one that counts.
-        let key = key.filter(|key| bool::from(key.hash.ct_eq(&hash)) && key.revoked_at.is_none());
-        let admitted = key.map(|key| Arc::new(self.admitted(&key)));
+        Ok(None)
+    }
+
+    fn learn(&self, hash: [u8; 32], key: Option<&Key>, now: Timestamp) -> Option<Arc<Admitted>> {
+        let admitted = key.map(|key| Arc::new(self.admitted(key)));
         self.remember(hash, Remembered { admitted: admitted.clone(), read_at: now });
-        Ok(admitted)
+        admitted
     }
 
     fn admitted(&self, key: &Key) -> Admitted {

@@ -1,6 +1,7 @@
 //! Who asks: credential → [`Caller`].
 
 pub mod bank;
+pub mod day_key;
 pub mod gate;
 pub mod limits;
 pub mod seal;

@@ -9,7 +9,9 @@ use refundry_domain::merchant::{Administration, Key, Scope};
 use serde_json::json;
 
 use super::{Common, Ended, Failure, block_on, output};
+use crate::access::seal::Sealer;
 use crate::access::secret;
+use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Overrides;
 use crate::store::{Administered, Store};
@@ -73,13 +75,23 @@ pub fn run(args: Args) -> Ended {
     let config = args.common.configure(Overrides::default())?;
     block_on(async move {
         let store = super::existing_books(&config).await?;
-        let ended = act(store.as_ref(), MerchantId(args.merchant), args.action, args.json).await;
+        let merchant = MerchantId(args.merchant);
+        let ended = match app::sealer(&config) {
+            Ok(sealer) => act(store.as_ref(), &sealer, merchant, args.action, args.json).await,
+            Err(error) => Err(failed(&error)),
+        };
         store.close().await;
         ended
     })
 }
 
-async fn act(store: &dyn Store, merchant: MerchantId, action: Action, as_json: bool) -> Ended {
+async fn act(
+    store: &dyn Store,
+    sealer: &Sealer,
+    merchant: MerchantId,
+    action: Action,
+    as_json: bool,
+) -> Ended {
     if store.merchant(merchant).await.map_err(|error| failed(&error))?.is_none() {
         return Err(Failure::new(format!("there is no merchant {merchant}")));
     }
@@ -92,6 +104,8 @@ async fn act(store: &dyn Store, merchant: MerchantId, action: Action, as_json: b
         Action::Create { name, scopes, rate } => {
             let text = secret::generate().map_err(|error| failed(&error))?;
             let hash = secret::hash(&text);
+            let kept = app::keep_digest(store, sealer, merchant, &text).await;
+            kept.map_err(|error| failed(&error))?;
             let change = Administration::CreateKey { name, scopes, hash, rate_per_second: rate };
             let key = administer(store, merchant, change).await?;
             output::line(&shown(&key, Some(&text), as_json));

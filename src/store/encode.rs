@@ -130,6 +130,13 @@ pub fn read_scopes(text: &str) -> Result<Vec<Scope>, Unreadable> {
 struct SettingsData {
     approval: ApprovalData,
     information_expiry_ms: i64,
+    #[serde(default = "utc")]
+    time_zone: String,
+}
+
+/// Of settings that were written before there was a time zone in them.
+fn utc() -> String {
+    "UTC".to_owned()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -148,7 +155,11 @@ pub fn settings(settings: &Settings) -> String {
             limits.iter().map(|(currency, limit)| (currency.code().into(), limit.get())).collect(),
         ),
     };
-    json(&SettingsData { approval, information_expiry_ms: settings.information_expiry_ms })
+    json(&SettingsData {
+        approval,
+        information_expiry_ms: settings.information_expiry_ms,
+        time_zone: settings.time_zone.clone(),
+    })
 }
 
 pub fn read_settings(text: &str) -> Result<Settings, Unreadable> {
@@ -165,5 +176,6 @@ pub fn read_settings(text: &str) -> Result<Settings, Unreadable> {
             Approval::Above(limits)
         }
     };
-    Ok(Settings { approval, information_expiry_ms: data.information_expiry_ms })
+    let (information_expiry_ms, time_zone) = (data.information_expiry_ms, data.time_zone);
+    Ok(Settings { approval, information_expiry_ms, time_zone })
 }

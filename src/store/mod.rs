@@ -269,6 +269,9 @@ pub enum Administered {
     Stale,
 }
 
+/// A key, and the sealed digest that is kept of its secret, if one is.
+pub type KeyAndDigest = (Key, Option<Vec<u8>>);
+
 /// A durable home of books.
 ///
 /// Every method takes the merchant whose rows it may touch, or says why not. Another merchant's
@@ -378,6 +381,17 @@ pub trait Store: Send + Sync {
     /// The key whose secret has this SHA-256, whoever's it is: it says which merchant asks.
     async fn key_by_hash(&self, hash: [u8; 32]) -> Result<Option<Key>, StoreError>;
     async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError>;
+    /// Keeps the sealed digest of a secret, by the SHA-256 that its key is found by; in place of
+    /// the one that was kept.
+    async fn keep_digest(
+        &self,
+        merchant: MerchantId,
+        hash: [u8; 32],
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError>;
+    /// The key of this number, whoever's it is, and the digest that is kept of its secret: it says
+    /// which merchant asks.
+    async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError>;
 
     /// Every webhook endpoint of the merchant, the deleted ones too, oldest first.
     async fn endpoints(&self, merchant: MerchantId) -> Result<Vec<Endpoint>, StoreError>;

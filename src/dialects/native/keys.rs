@@ -49,7 +49,10 @@ pub async fn create(right: Right<Administers>, call: Call) -> Result<Response, P
     let change = Administration::CreateKey { name: ask.name, scopes, hash, rate_per_second };
     let done = right.administer_for(merchant, change).await.ok_or_else(unknown)??;
     match done {
-        Administered::Key(key) => Ok(created(&KeyView::of(&key).with_secret(&secret))),
+        Administered::Key(key) => {
+            right.keep_digest(key.merchant, &secret).await?;
+            Ok(created(&KeyView::of(&key).with_secret(&secret)))
+        }
         Administered::Merchant(_)
         | Administered::Endpoint(_)
         | Administered::Connection(_)

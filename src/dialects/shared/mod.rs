@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod credential;
+pub mod dates;
 pub mod exact;
 pub mod paging;
 pub mod problem;

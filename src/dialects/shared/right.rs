@@ -9,8 +9,9 @@ use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::{
     KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
-use refundry_domain::merchant::{Administration, Connection, Key, Merchant, Scope};
+use refundry_domain::merchant::{Administration, Connection, Key, Merchant, Scope, Settings};
 use refundry_domain::order::Order;
+use refundry_domain::policy::Policy;
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint, EndpointState};
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::credential;
 use super::problem::{Code, Problem};
 use crate::access::Caller;
+use crate::access::day_key::Digested;
 use crate::access::gate::{Admitted, Denied, Gate};
 use crate::access::limits::Standing;
 use crate::access::seal::Sealer;
@@ -94,6 +96,15 @@ impl Desk {
     /// As [`Desk::admit`], with the key from wherever a dialect carries it.
     pub async fn admit_secret(&self, secret: &str) -> Result<(Arc<Admitted>, Standing), Denied> {
         self.0.gate.admit(secret).await
+    }
+
+    /// As [`Desk::admit`], by the number of the key and its key of the day.
+    pub async fn admit_by_day(
+        &self,
+        key: KeyId,
+        given: &str,
+    ) -> Result<(Arc<Admitted>, Standing), Denied> {
+        self.0.gate.admit_by_day(&self.0.sealer, key, given).await
     }
 }
 
@@ -253,6 +264,18 @@ impl Right<Reads> {
         self.run(target, command, None, true).await
     }
 
+    /// What the merchant has settled, and what the connected providers can do.
+    pub async fn policy(&self) -> Result<Arc<Policy>, StoreError> {
+        self.desk.0.ledger.policy(self.merchant()).await
+    }
+
+    /// The IANA name of the merchant's time zone.
+    pub async fn time_zone(&self) -> Result<String, StoreError> {
+        let row = self.store().merchant(self.merchant()).await?;
+        let settings = row.map_or_else(Settings::default, |merchant| merchant.settings);
+        Ok(settings.time_zone)
+    }
+
     /// Ticks with every commit of this process.
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.desk.0.ledger.commits()
@@ -366,6 +389,13 @@ impl Right<Administers> {
         let connections = self.desk.0.connections.clone();
         let task = tokio::spawn(async move { connections.test(&row).await });
         task.await.unwrap_or_else(|_| Err("the test was broken off".to_owned()))
+    }
+
+    /// Keeps of a new key's secret what logins by a key of the day are checked against.
+    pub async fn keep_digest(&self, merchant: MerchantId, secret: &str) -> Result<(), StoreError> {
+        let digested = Digested::of(&self.desk.0.sealer, merchant, secret)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.store().keep_digest(merchant, digested.hash, digested.sealed).await
     }
 
     pub fn is_operator(&self) -> bool {

@@ -15,7 +15,7 @@ use super::rows::{Cells, select};
 use super::single::{many, one};
 use super::{Books, pool, seal};
 use crate::store::facts::Unlinked;
-use crate::store::{Administered, encode, rows};
+use crate::store::{Administered, KeyAndDigest, encode, rows};
 
 /// Whose the key is that the operator sets in the environment.
 pub const FIRST: MerchantId = MerchantId(1);
@@ -368,4 +368,29 @@ pub async fn key_by_hash(lent: &mut Lent, hash: [u8; 32]) -> Result<Option<Key>,
     let bytes = &hash[..];
     let found = one(lent, select!(KEY, "keys WHERE hash = $1"), vec![&bytes]).await?;
     found.map(|row| rows::key(&mut Cells::of(&row))).transpose()
+}
+
+pub async fn keep_digest(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    hash: [u8; 32],
+    sealed: &[u8],
+) -> Result<(), Fail> {
+    let bytes = &hash[..];
+    let sql = "INSERT INTO key_digests (merchant, hash, sealed) VALUES ($1, $2, $3) \
+        ON CONFLICT (merchant, hash) DO UPDATE SET sealed = excluded.sealed";
+    many(lent, sql, vec![&merchant.0, &bytes, &sealed]).await?;
+    Ok(())
+}
+
+/// The key of a number and what is kept of its secret.
+pub async fn key_with_digest(lent: &mut Lent, id: KeyId) -> Result<Option<KeyAndDigest>, Fail> {
+    let found = one(lent, select!(KEY, "keys WHERE number = $1"), vec![&id.0]).await?;
+    let Some(key) = found.map(|row| rows::key(&mut Cells::of(&row))).transpose()? else {
+        return Ok(None);
+    };
+    let hash = &key.hash[..];
+    let sql = "SELECT sealed FROM key_digests WHERE merchant = $1 AND hash = $2";
+    let sealed = one(lent, sql, vec![&key.merchant.0, &hash]).await?.map(|row| row.get(0));
+    Ok(Some((key, sealed)))
 }

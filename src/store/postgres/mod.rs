@@ -50,8 +50,9 @@ use self::shelf::Shelf;
 use self::watch::Watch;
 use super::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use super::{
-    Administered, Event, EventFilter, Intent, KeyUse, OrderFilter, Page, RefundFilter,
-    ReturnFilter, Seal, Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
+    Administered, Event, EventFilter, Intent, KeyAndDigest, KeyUse, OrderFilter, Page,
+    RefundFilter, ReturnFilter, Seal, Slice, Standing, Store, StoreError, TransactionFilter,
+    TransactionRow,
 };
 
 /// How the database is reached.
@@ -324,6 +325,20 @@ impl Store for PostgresStore {
 
     async fn key(&self, merchant: MerchantId, key: KeyId) -> Result<Option<Key>, StoreError> {
         asked!(self, lent => admin::key(lent, merchant, key))
+    }
+
+    async fn keep_digest(
+        &self,
+        merchant: MerchantId,
+        hash: [u8; 32],
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.may_write()?;
+        asked!(self, lent => admin::keep_digest(lent, merchant, hash, &sealed))
+    }
+
+    async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError> {
+        asked!(self, lent => admin::key_with_digest(lent, key))
     }
 
     async fn connections(&self, merchant: MerchantId) -> Result<Vec<Connection>, StoreError> {

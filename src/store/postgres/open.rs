@@ -32,7 +32,7 @@ struct Migration {
 }
 
 /// Forward only, each once, in this order; what was released is never changed.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         number: 1,
         name: "0001_books",
@@ -47,6 +47,11 @@ const MIGRATIONS: [Migration; 3] = [
         number: 3,
         name: "0003_webhooks",
         sql: include_str!("../migrations/0003_webhooks/postgres.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "0004_day_keys",
+        sql: include_str!("../migrations/0004_day_keys/postgres.sql"),
     },
 ];
 

@@ -16,7 +16,7 @@ use super::load;
 use super::rows;
 use super::writer::Writer;
 use crate::store::facts::Unlinked;
-use crate::store::{Administered, encode};
+use crate::store::{Administered, KeyAndDigest, encode};
 
 /// Whose the key is that the operator sets in the environment.
 pub const FIRST: MerchantId = MerchantId(1);
@@ -273,4 +273,25 @@ pub fn key(conn: &Connection, merchant: MerchantId, id: KeyId) -> Result<Option<
 
 pub fn key_by_hash(conn: &Connection, hash: [u8; 32]) -> Result<Option<Key>, Fail> {
     load::one(conn, select!(KEY, "keys WHERE hash = ?1"), [hash], rows::key)
+}
+
+pub fn keep_digest(
+    conn: &Connection,
+    merchant: MerchantId,
+    hash: [u8; 32],
+    sealed: &[u8],
+) -> Result<(), Fail> {
+    let sql = "INSERT INTO key_digests (merchant, hash, sealed) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (merchant, hash) DO UPDATE SET sealed = excluded.sealed";
+    conn.prepare_cached(sql)?.execute((merchant.0, hash, sealed))?;
+    Ok(())
+}
+
+/// The key of a number and what is kept of its secret.
+pub fn key_with_digest(conn: &Connection, id: KeyId) -> Result<Option<KeyAndDigest>, Fail> {
+    let sql = select!(KEY, "keys INDEXED BY keys_by_number WHERE number = ?1");
+    let Some(key) = load::one(conn, sql, [id.0], rows::key)? else { return Ok(None) };
+    let sql = "SELECT sealed FROM key_digests WHERE merchant = ?1 AND hash = ?2";
+    let sealed = load::one(conn, sql, (key.merchant.0, key.hash), |row| Ok(row.get(0)?))?;
+    Ok(Some((key, sealed)))
 }

@@ -59,8 +59,8 @@ use self::readers::Readers;
 use self::writer::{Health, Job, Settled, Writer};
 use super::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use super::{
-    Administered, Event, EventFilter, Intent, OrderFilter, Page, RefundFilter, ReturnFilter, Seal,
-    Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
+    Administered, Event, EventFilter, Intent, KeyAndDigest, OrderFilter, Page, RefundFilter,
+    ReturnFilter, Seal, Slice, Standing, Store, StoreError, TransactionFilter, TransactionRow,
 };
 
 /// Books in one SQLite database in a directory of its own. Dropping it without
@@ -318,6 +318,23 @@ impl Store for SqliteStore {
 
     async fn all_connections(&self) -> Result<Vec<merchant::Connection>, StoreError> {
         self.read(connections::all).await
+    }
+
+    async fn keep_digest(
+        &self,
+        merchant: MerchantId,
+        hash: [u8; 32],
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.write(move |writer| {
+            writer
+                .transaction(|writer, _| admin::keep_digest(&writer.conn, merchant, hash, &sealed))
+        })
+        .await
+    }
+
+    async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError> {
+        self.read(move |conn| admin::key_with_digest(conn, key)).await
     }
 
     fn instance(&self) -> Arc<str> {

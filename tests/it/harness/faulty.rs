@@ -183,6 +183,20 @@ impl Store for Faulty {
         self.inner.all_connections().await
     }
 
+    async fn keep_digest(
+        &self,
+        merchant: MerchantId,
+        hash: [u8; 32],
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.fault()?;
+        self.inner.keep_digest(merchant, hash, sealed).await
+    }
+
+    async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError> {
+        self.inner.key_with_digest(key).await
+    }
+
     fn instance(&self) -> Arc<str> {
         self.inner.instance()
     }

@@ -196,6 +196,19 @@ impl Ask {
         Ask { address, method, path: path.to_owned(), headers: Vec::new(), body: Bytes::new() }
     }
 
+    /// The same request to another path; its query stays.
+    pub fn at(mut self, path: &str) -> Ask {
+        let query = self.path.split_once('?').map(|(_, query)| format!("?{query}"));
+        self.path = format!("{path}{}", query.unwrap_or_default());
+        self
+    }
+
+    /// The same request with another method.
+    pub fn method(mut self, method: &str) -> Ask {
+        self.method = Method::from_bytes(method.as_bytes()).unwrap();
+        self
+    }
+
     /// Adds a field, in place of one of the same name.
     pub fn header(mut self, name: &str, value: &str) -> Ask {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -237,7 +250,9 @@ impl Ask {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let mut request = Request::builder().method(self.method).uri(self.path);
-        request = request.header("host", self.address.to_string());
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            request = request.header("host", self.address.to_string());
+        }
         for (name, value) in self.headers {
             request = request.header(name, value);
         }

@@ -89,8 +89,15 @@ async fn settings_are_changed_in_part() {
     assert_eq!(tried.json()["information_expiry_seconds"], 60);
     assert_eq!(site.get("/v1/settings").send().await.json(), changed);
     site.patch("/v1/settings", body).send().await.expect(200);
+    assert_eq!(before["time_zone"], "UTC");
+    let body = json!({"time_zone": "europe/warsaw"});
+    let changed = site.patch("/v1/settings", body).send().await.expect(200).json();
+    assert_eq!(changed["time_zone"], "Europe/Warsaw");
     let events = site.events().await;
     for (body, code, pointer) in [
+        (json!({"time_zone": "Mars/Olympus"}), "field_invalid", "/time_zone"),
+        (json!({"time_zone": "../etc/passwd"}), "field_invalid", "/time_zone"),
+        (json!({"time_zone": ""}), "field_invalid", "/time_zone"),
         (json!({"approval": {"when": "sometimes"}}), "field_invalid", "/approval/when"),
         (json!({"approval": {}}), "field_missing", "/approval/when"),
         (

@@ -9,7 +9,7 @@ use refundry::testing::store::{
 };
 use refundry_domain::changes::Queue;
 use refundry_domain::command::{Command, Target};
-use refundry_domain::ids::{MerchantId, OrderId, OrderRef, RefundId, Timestamp};
+use refundry_domain::ids::{KeyId, MerchantId, OrderId, OrderRef, RefundId, Timestamp};
 use refundry_domain::merchant::{Administration, Scope, Settings};
 use refundry_domain::order::{Chain, Metadata};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
@@ -345,6 +345,7 @@ async fn merchants_and_keys(place: &impl Place) {
     let settings = Settings {
         approval: Approval::Above([(usd(), refundry_domain::money::Minor::ZERO)].into()),
         information_expiry_ms: 7,
+        time_zone: "Europe/Warsaw".to_owned(),
     };
     let change = Administration::ChangeMerchant { name: None, settings: Some(settings.clone()) };
     by(change).await.unwrap();
@@ -355,6 +356,14 @@ async fn merchants_and_keys(place: &impl Place) {
     let Administered::Key(key) = by(change).await.unwrap() else { panic!("no key") };
     assert_eq!(store.key_by_hash([7; 32]).await.unwrap(), Some(key.clone()));
     assert_eq!(store.key(MERCHANT, key.id).await.unwrap(), Some(key.clone()));
+    assert_eq!(store.key_with_digest(KeyId(9_999)).await.unwrap(), None);
+    assert_eq!(store.key_with_digest(key.id).await.unwrap(), Some((key.clone(), None)));
+    store.keep_digest(other, [7; 32], b"another's".to_vec()).await.unwrap();
+    for sealed in [b"first", b"later"] {
+        store.keep_digest(MERCHANT, [7; 32], sealed.to_vec()).await.unwrap();
+        let found = store.key_with_digest(key.id).await.unwrap();
+        assert_eq!(found, Some((key.clone(), Some(sealed.to_vec()))));
+    }
     let revoke = Administration::RevokeKey { key: key.id };
     let revoked = store.administer(other, "cli".into(), NOW, revoke.clone()).await.unwrap();
     assert_eq!(revoked, Administered::Unknown);

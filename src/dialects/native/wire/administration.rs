@@ -107,6 +107,9 @@ pub struct SettingsView {
     approval: ApprovalView,
     /// How long a customer has to give bank details.
     information_expiry_seconds: i64,
+    /// The IANA name of the zone in which APIs that state dates without one state them.
+    #[schema(example = "Europe/Warsaw")]
+    time_zone: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -143,6 +146,7 @@ impl SettingsView {
         SettingsView {
             approval: ApprovalView { when, limits },
             information_expiry_seconds: settings.information_expiry_ms / 1000,
+            time_zone: settings.time_zone.clone(),
         }
     }
 }
@@ -154,6 +158,8 @@ pub struct SettingsPatch {
     approval: Option<ApprovalAsk>,
     /// From a minute to 400 days.
     information_expiry_seconds: Option<i64>,
+    /// An IANA name, such as `Europe/Warsaw`.
+    time_zone: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -184,6 +190,13 @@ impl SettingsPatch {
                 return Err(Problem::field(Code::FieldInvalid, field, detail));
             }
             settings.information_expiry_ms = seconds * 1000;
+        }
+        if let Some(name) = self.time_zone {
+            let detail = "Expected the IANA name of a time zone, such as Europe/Warsaw.";
+            let known = jiff::tz::TimeZone::get(&name).ok();
+            let known = known.and_then(|zone| zone.iana_name().map(str::to_owned));
+            let unknown = || Problem::field(Code::FieldInvalid, "/time_zone", detail);
+            settings.time_zone = known.ok_or_else(unknown)?;
         }
         if let Some(approval) = self.approval {
             settings.approval = approval.command()?;

@@ -1,0 +1,25 @@
+//! Moments as people of one place write them.
+
+use jiff::tz::TimeZone;
+use refundry_domain::ids::Timestamp;
+
+/// A time zone by its IANA name; UTC for one that this program does not know.
+pub fn zone(name: &str) -> TimeZone {
+    TimeZone::get(name).unwrap_or(TimeZone::UTC)
+}
+
+/// `YYYY-MM-DD HH:MM:SS` on the clocks of a zone.
+pub fn plain(at: Timestamp, zone: &TimeZone) -> String {
+    let moment = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    let there = zone.to_datetime(moment);
+    let (date, time) = (there.date(), there.time());
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+        date.year(),
+        date.month(),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}

@@ -1,0 +1,3 @@
+//! Every public API that is spoken besides our own, over a socket.
+
+mod idosell;
