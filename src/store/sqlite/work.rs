@@ -31,16 +31,21 @@ pub fn forget(conn: &Connection, before: Timestamp, limit: u32) -> Result<u64, F
 /// What a disk has to have left before writes are taken again, in bytes.
 const ROOM_LEAST: u64 = 1024 * 1024;
 
-/// Writes something that changes nothing, to see whether it can be written.
-pub fn probe(conn: &Connection) -> Result<(), Fail> {
-    // A log that failed to grow leaves room inside it for one small write like this one, so the
-    // disk itself is asked as well.
+/// Whether a disk that was full has room again. A log that failed to grow leaves room inside it for
+/// a small write where the next one finds none, so the disk itself is asked.
+pub fn room(conn: &Connection) -> Result<(), Fail> {
     if let Some(disk) = conn.path().and_then(|path| rustix::fs::statvfs(path).ok()) {
         let left = disk.f_bavail.saturating_mul(disk.f_frsize);
         if left < ROOM_LEAST {
             return Err(Fail::Full(format!("the disk has {left} bytes left")));
         }
     }
+    Ok(())
+}
+
+/// Writes something that changes nothing, to see whether it can be written.
+pub fn probe(conn: &Connection) -> Result<(), Fail> {
+    room(conn)?;
     conn.execute("UPDATE state SET value = value WHERE name = 'next'", [])?;
     Ok(())
 }

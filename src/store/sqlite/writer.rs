@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 use super::Fail;
 use super::checkpoint::Chore;
 use super::commit::{Batch, settle};
-use super::seal;
 use super::shelf::Shelf;
+use super::{seal, work};
 use crate::store::anchor::{Anchor, Mark};
 use crate::store::facts::Sealing;
 use crate::store::{Intent, Settlement, Standing, StoreError};
@@ -242,7 +242,7 @@ impl Writer {
         let sealed = (self.sealing.clone(), self.unsealed, self.mark.clone());
         match self.attempt(&mut batch, work) {
             Ok(done) => {
-                if self.conn.total_changes() != changes {
+                if self.conn.total_changes() != changes && self.recovers() {
                     *self.health.write() = Health::Well;
                 }
                 self.next = batch.numbers.peek();
@@ -255,6 +255,11 @@ impl Writer {
                 Err(self.failed(fail))
             }
         }
+    }
+
+    /// Whether a write that succeeded means that all do again.
+    fn recovers(&self) -> bool {
+        !matches!(*self.health.read(), Health::Full(_)) || work::room(&self.conn).is_ok()
     }
 
     fn attempt<T>(
