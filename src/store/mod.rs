@@ -6,6 +6,7 @@ pub mod copy;
 mod encode;
 pub mod facts;
 mod fits;
+mod migrations;
 mod page;
 pub mod postgres;
 mod rows;

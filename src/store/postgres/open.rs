@@ -17,6 +17,7 @@ use super::{Books, Options};
 use crate::clock::{Clock, SystemClock};
 use crate::store::anchor::Found;
 use crate::store::encode;
+use crate::store::migrations::{Migration, POSTGRES as MIGRATIONS};
 
 /// How far numbers jump when books are behind: what was lost may have been told to providers, and
 /// its numbers must not be given to anything else.
@@ -24,36 +25,6 @@ const LOST_NUMBERS: i64 = 10_000_000;
 /// How long a migration may take, and another process may wait for it.
 const MIGRATION: Duration = Duration::from_secs(600);
 const MOST_TRIES: u32 = 20;
-
-struct Migration {
-    number: i64,
-    name: &'static str,
-    sql: &'static str,
-}
-
-/// Forward only, each once, in this order; what was released is never changed.
-const MIGRATIONS: [Migration; 4] = [
-    Migration {
-        number: 1,
-        name: "0001_books",
-        sql: include_str!("../migrations/0001_books/postgres.sql"),
-    },
-    Migration {
-        number: 2,
-        name: "0002_gateways",
-        sql: include_str!("../migrations/0002_gateways/postgres.sql"),
-    },
-    Migration {
-        number: 3,
-        name: "0003_webhooks",
-        sql: include_str!("../migrations/0003_webhooks/postgres.sql"),
-    },
-    Migration {
-        number: 4,
-        name: "0004_day_keys",
-        sql: include_str!("../migrations/0004_day_keys/postgres.sql"),
-    },
-];
 
 /// Why the books in a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +120,7 @@ async fn migrate(lent: &mut Lent) -> Result<(), OpenError> {
     if found > known + 1 {
         return Err(OpenError::Newer { found, known });
     }
-    for migration in &MIGRATIONS {
+    for migration in MIGRATIONS {
         apply(lent, migration).await?;
     }
     Ok(())

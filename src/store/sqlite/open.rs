@@ -17,6 +17,7 @@ use super::{Fail, seal};
 use crate::clock::{Clock, SystemClock};
 use crate::store::anchor::{self, Anchor, Found, Mark};
 use crate::store::facts::Sealing;
+use crate::store::migrations::SQLITE as MIGRATIONS;
 use crate::store::{Standing, encode};
 
 /// The database's file name in the data directory.
@@ -28,36 +29,6 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far numbers jump when books are behind: what was lost may have been told to providers, and
 /// its numbers must not be given to anything else.
 const LOST_NUMBERS: i64 = 10_000_000;
-
-struct Migration {
-    number: i64,
-    name: &'static str,
-    sql: &'static str,
-}
-
-/// Forward only, each once, in this order; what was released is never changed.
-const MIGRATIONS: [Migration; 4] = [
-    Migration {
-        number: 1,
-        name: "0001_books",
-        sql: include_str!("../migrations/0001_books/sqlite.sql"),
-    },
-    Migration {
-        number: 2,
-        name: "0002_gateways",
-        sql: include_str!("../migrations/0002_gateways/sqlite.sql"),
-    },
-    Migration {
-        number: 3,
-        name: "0003_webhooks",
-        sql: include_str!("../migrations/0003_webhooks/sqlite.sql"),
-    },
-    Migration {
-        number: 4,
-        name: "0004_day_keys",
-        sql: include_str!("../migrations/0004_day_keys/sqlite.sql"),
-    },
-];
 
 /// Why a data directory cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +160,7 @@ fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     if found > known {
         return Err(OpenError::Newer { found, known });
     }
-    for migration in &MIGRATIONS {
+    for migration in MIGRATIONS {
         let checksum: [u8; 32] = Sha256::digest(migration.sql.as_bytes()).into();
         if migration.number <= found {
             let applied: Option<[u8; 32]> =

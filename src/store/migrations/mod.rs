@@ -1,0 +1,24 @@
+//! The steps in which the schema came about: one list, with a file for each database.
+
+pub struct Migration {
+    pub number: i64,
+    pub name: &'static str,
+    pub sql: &'static str,
+}
+
+/// Forward only, each once, in this order; what was released is never changed.
+macro_rules! migrations {
+    ($file:literal: $($number:literal $name:literal),* $(,)?) => {
+        &[$(Migration {
+            number: $number,
+            name: $name,
+            sql: include_str!(concat!($name, "/", $file)),
+        }),*]
+    };
+    ($file:literal) => {
+        migrations!($file: 1 "0001_books", 2 "0002_gateways", 3 "0003_webhooks", 4 "0004_day_keys")
+    };
+}
+
+pub const SQLITE: &[Migration] = migrations!("sqlite.sql");
+pub const POSTGRES: &[Migration] = migrations!("postgres.sql");
