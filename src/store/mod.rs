@@ -3,6 +3,7 @@
 
 pub mod anchor;
 pub mod copy;
+pub mod credits;
 mod encode;
 pub mod facts;
 mod fits;
@@ -35,6 +36,7 @@ use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::{Return, ReturnKind, ReturnState};
 use refundry_domain::webhook::{Delivery, Endpoint};
 
+pub use self::credits::Credits;
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 
 /// One command on its way into the books.
@@ -54,17 +56,17 @@ pub struct Intent {
 
 /// The promise to give the same answer to the same request.
 #[derive(Clone)]
-pub struct Claim {
+pub struct Claim<T = Book> {
     /// The caller's idempotency key.
     pub key: String,
     /// SHA-256 over what was asked; the key with another fingerprint is refused.
     pub fingerprint: [u8; 32],
     /// Makes the answer that is kept with the key, in the commit that carries out the command.
     /// Pure: it may run again when a batch is repeated.
-    pub render: Render,
+    pub render: Render<T>,
 }
 
-pub type Render = fn(Result<&Book, &Refusal>) -> Answer;
+pub type Render<T = Book> = fn(Result<&T, &Refusal>) -> Answer;
 
 /// An answer as it goes over the wire and is kept for repetition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +77,9 @@ pub struct Answer {
 
 /// What became of an intent. Whatever it says was on disk before it was said.
 #[derive(Debug)]
-pub enum Settlement {
+pub enum Settlement<T = Book> {
     /// Carried out; `answer` when there was a claim.
-    Done { book: Box<Book>, answer: Option<Answer>, work: Vec<Work> },
+    Done { book: Box<T>, answer: Option<Answer>, work: Vec<Work> },
     /// A rule said no, and nothing but the claim was written.
     Refused { refusal: Refusal, answer: Option<Answer> },
     /// The same request was answered before, so.
@@ -209,7 +211,8 @@ pub enum Movement {
 pub struct Event {
     pub id: EventId,
     pub merchant: MerchantId,
-    /// The order whose chain it belongs to; events of the merchant itself have none.
+    /// The order whose chain it belongs to, or the credit account, by its number; events of the
+    /// merchant itself have none. See [`Event::of_order`].
     pub order: Option<OrderId>,
     /// Its place in the chain, from 1.
     pub position: i64,
@@ -223,6 +226,13 @@ pub struct Event {
     pub data: String,
     /// SHA-256 over its predecessor's hash and everything above.
     pub hash: [u8; 32],
+}
+
+impl Event {
+    /// The order that it is about, in whatever way.
+    pub fn of_order(&self) -> Option<OrderId> {
+        self.order.filter(|_| self.subject_kind != credits::SUBJECT)
+    }
 }
 
 /// A digest over all events up to one, whatever order they belong to.
@@ -278,7 +288,7 @@ pub type KeyAndDigest = (Key, Option<Vec<u8>>);
 /// Every method takes the merchant whose rows it may touch, or says why not. Another merchant's
 /// rows are answered as if they were not there.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Credits + Send + Sync {
     /// Loads the book, decides, writes and commits, together with whatever else is waiting.
     /// Commands on one order take effect one after the other, in the order in which they arrive.
     /// Answers once the commit is on disk.

@@ -2,6 +2,7 @@
 //! answer away.
 
 mod checks;
+mod credit;
 mod orders;
 mod parts;
 mod refunds;
@@ -18,6 +19,7 @@ use crate::ids::{MerchantId, Numbers, Timestamp};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 
+pub use credit::decide as decide_credit;
 pub use settle::standing;
 pub use words::kept as presentable;
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use refundry_domain::book::Book;
 use refundry_domain::command::{Command, Target};
+use refundry_domain::credit::{Account, CreditBook, CreditCommand, Entry};
 use refundry_domain::ids::{
-    KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    AccountId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
 };
 use refundry_domain::merchant::{Administration, Connection, Key, Merchant, Scope, Settings};
 use refundry_domain::order::Order;
@@ -28,6 +29,7 @@ use crate::connections::{self, Connections};
 use crate::delivery::Counter;
 use crate::gateways::connectors::Texts;
 use crate::ledger::{Answered, Fault, Ledger};
+use crate::store::credits::{AccountFilter, EntriesOf};
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
 use crate::store::{
     Administered, Claim, Event, EventFilter, OrderFilter, Page, RefundFilter, ReturnFilter, Slice,
@@ -251,6 +253,33 @@ impl Right<Reads> {
         self.store().returns(self.merchant(), filter, page).await
     }
 
+    pub async fn credit_account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.store().credit_account(self.merchant(), id).await
+    }
+
+    pub async fn credit_account_by_code(
+        &self,
+        digest: [u8; 32],
+    ) -> Result<Option<Account>, StoreError> {
+        self.store().credit_account_by_code(self.merchant(), digest).await
+    }
+
+    pub async fn credit_accounts(
+        &self,
+        filter: AccountFilter,
+        page: Page,
+    ) -> Result<Slice<Account>, StoreError> {
+        self.store().credit_accounts(self.merchant(), filter, page).await
+    }
+
+    pub async fn credit_entries(
+        &self,
+        of: EntriesOf,
+        page: Page,
+    ) -> Result<Slice<Entry>, StoreError> {
+        self.store().credit_entries(self.merchant(), of, page).await
+    }
+
     pub async fn events(
         &self,
         filter: EventFilter,
@@ -301,6 +330,24 @@ impl Right<Writes> {
         dry_run: bool,
     ) -> Result<Answered, Fault> {
         self.run(target, command, claim, dry_run).await
+    }
+
+    /// Carries a command about an account out, to its end as [`Right::run`] does.
+    pub async fn move_credit(
+        &self,
+        account: AccountId,
+        command: CreditCommand,
+        claim: Option<Claim<CreditBook>>,
+        dry_run: bool,
+    ) -> Result<Answered<CreditBook>, Fault> {
+        let ledger = self.desk.0.ledger.clone();
+        let admitted = self.admitted.clone();
+        let task = tokio::spawn(async move {
+            ledger.move_credit(&admitted.caller, account, command, claim, dry_run).await
+        });
+        task.await.unwrap_or_else(|_| {
+            Err(StoreError::Unavailable("the command was broken off".to_owned()).into())
+        })
     }
 
     /// The transaction that a report is about.

@@ -2,6 +2,7 @@
 //! them and the commit in one round trip.
 
 use refundry_domain::changes::Mark;
+use refundry_domain::credit::{Account, Entry};
 use refundry_domain::order::{Line, Order, Payment};
 use refundry_domain::outcome::Failure;
 use refundry_domain::refund::{Refund, RefundTransaction};
@@ -63,13 +64,16 @@ pub struct Rows<'a> {
     transactions: Vec<&'a RefundTransaction>,
     work: Vec<&'a refundry_domain::changes::Work>,
     no_work: Vec<(&'static str, i64)>,
+    new_accounts: Vec<&'a Account>,
+    accounts: Vec<&'a Account>,
+    entries: &'a [Entry],
     events: &'a [NewEvent],
     claims: Vec<&'a NewClaim>,
 }
 
 impl<'a> Rows<'a> {
     pub fn of(shelf: &'a Shelf) -> Rows<'a> {
-        let mut rows = Rows { events: &shelf.events, ..Rows::default() };
+        let mut rows = Rows { events: &shelf.events, entries: &shelf.entries, ..Rows::default() };
         for held in shelf.orders.values() {
             rows.of_order(held);
         }
@@ -95,6 +99,14 @@ impl<'a> Rows<'a> {
                 None => rows.no_work.push((queue.name(), *subject)),
             }
         }
+        for held in shelf.accounts.values() {
+            match held.mark {
+                Some(Mark::New) => rows.new_accounts.push(&held.account),
+                Some(Mark::Changed) => rows.accounts.push(&held.account),
+                None => {}
+            }
+        }
+        rows.new_accounts.sort_unstable_by_key(|row| (&row.customer, row.kind, row.currency));
         rows.claims = shelf.new_claims.iter().collect();
         rows.claims.sort_unstable_by_key(|claim| claim.digest);
         rows
@@ -136,6 +148,9 @@ impl<'a> Rows<'a> {
             self.answered(),
             self.inserted_orders(),
             self.inserted_returns(),
+            self.inserted_accounts(),
+            self.updated_accounts(),
+            self.inserted_entries(),
             self.updated_orders(),
             self.inserted_lines(),
             self.updated_lines(),
@@ -210,6 +225,51 @@ impl<'a> Rows<'a> {
             .with(|row| row.last_refund)
             .with(|row| row.order.updated_at.0)
             .sql(&UPDATE_ORDERS)
+    }
+
+    fn inserted_accounts(&'a self) -> Option<Statement<'a>> {
+        Columns::of(&self.new_accounts)
+            .with(|row| row.id.0)
+            .with(|row| row.kind.name())
+            .with(|row| row.currency.code())
+            .with(|row| row.customer.as_deref())
+            .with(|row| row.refund.map(|refund| refund.0))
+            .with(|row| row.balance.get())
+            .with(|row| row.chain.length)
+            .with(|row| &row.chain.hash[..])
+            .with(|row| row.last_event)
+            .with(|row| row.created_at.0)
+            .with(|row| row.updated_at.0)
+            .sql(&INSERT_ACCOUNTS)
+    }
+
+    fn updated_accounts(&'a self) -> Option<Statement<'a>> {
+        Columns::of(&self.accounts)
+            .with(|row| row.id.0)
+            .with(|row| row.balance.get())
+            .with(|row| row.code.as_ref().map(|code| &code.digest[..]))
+            .with(|row| row.code.as_ref().map(|code| code.last_four.as_str()))
+            .with(|row| row.chain.length)
+            .with(|row| &row.chain.hash[..])
+            .with(|row| row.last_event)
+            .with(|row| row.updated_at.0)
+            .sql(&UPDATE_ACCOUNTS)
+    }
+
+    fn inserted_entries(&'a self) -> Option<Statement<'a>> {
+        Columns::of(self.entries)
+            .with(|row| row.id.0)
+            .with(|row| row.account.0)
+            .with(|row| row.kind.name())
+            .with(|row| row.amount.get())
+            .with(|row| row.balance.get())
+            .with(|row| row.refund.map(|refund| refund.0))
+            .with(|row| row.transaction.map(|transaction| transaction.0))
+            .with(|row| row.undoes.map(|entry| entry.0))
+            .with(|row| row.reference.as_deref())
+            .with(|row| row.by.as_str())
+            .with(|row| row.at.0)
+            .sql(&INSERT_ENTRIES)
     }
 
     fn inserted_lines(&'a self) -> Option<Statement<'a>> {
