@@ -75,6 +75,7 @@ impl App {
         }
         let gateways = Gateways::of(gateways);
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
+        ledger.wait_at_most(ms(config.answers.wait_ms));
         let first_key = first_key(&ledger, &config).await?;
         let sealer = Arc::new(match &config.master_key {
             Some(text) => Sealer::from_text(text.reveal())?,

@@ -79,6 +79,7 @@ pub struct Seal {
 #[serde(deny_unknown_fields)]
 pub struct Answers {
     pub keep_days: u32,
+    pub wait_ms: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -205,6 +206,10 @@ impl Config {
             let text = "it must be at least twice payouts.timeout_ms, or another process may take \
                         over what is still being sent";
             return rule("payouts.lease_ms", payouts.lease_ms, text);
+        }
+        if self.answers.wait_ms > 10_000 {
+            let text = "clients give up before; it is at most 10000";
+            return rule("answers.wait_ms", self.answers.wait_ms, text);
         }
         for (name, value) in [
             ("payouts.look_ms", payouts.look_ms),

@@ -1,5 +1,6 @@
 //! The APIs that are spoken, one folder each.
 
+pub mod begateway;
 pub mod native;
 pub mod shared;
 
@@ -16,7 +17,10 @@ pub struct Dialect {
 }
 
 /// All that are spoken. A new one is a folder, and a line here.
-pub const ALL: [Dialect; 1] = [Dialect { prefix: None, router: native::router }];
+pub const ALL: [Dialect; 2] = [
+    Dialect { prefix: None, router: native::router },
+    Dialect { prefix: Some("/begateway"), router: begateway::router },
+];
 
 /// Every dialect at its original paths, and each under its own prefix.
 pub fn router() -> Router<Desk> {

@@ -112,6 +112,8 @@ pub struct Slice<T> {
 pub struct OrderFilter {
     pub reference: Option<String>,
     pub customer: Option<String>,
+    /// One of the order's [`tracking_ids`](refundry_domain::order::tracking_ids).
+    pub tracking_id: Option<String>,
     pub created_from: Option<Timestamp>,
     /// Exclusive.
     pub created_until: Option<Timestamp>,
@@ -124,6 +126,7 @@ pub struct RefundFilter {
     pub return_id: Option<ReturnId>,
     pub execution: Option<Execution>,
     pub to: Option<Destination>,
+    pub tracking_id: Option<String>,
     pub created_from: Option<Timestamp>,
     pub created_until: Option<Timestamp>,
 }
@@ -178,6 +181,17 @@ impl TransactionRow {
         match &self.movement {
             Movement::In(payment) => payment.id.0,
             Movement::Back(row) => row.id.0,
+        }
+    }
+
+    /// Whether its provider is about to say what became of it.
+    pub fn is_under_way(&self) -> bool {
+        match &self.movement {
+            Movement::In(_) => false,
+            Movement::Back(row) => {
+                let open = [TransactionState::Pending, TransactionState::Processing];
+                row.execution == Execution::Automatic && open.contains(&row.state)
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use refundry_domain::ids::{
 };
 use refundry_domain::merchant::{Administration, Key, Merchant, Scope};
 use refundry_domain::order::Order;
+use refundry_domain::policy::Policy;
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -21,7 +22,7 @@ use crate::access::Caller;
 use crate::access::gate::{Admitted, Denied, Gate};
 use crate::access::limits::Standing;
 use crate::access::seal::Sealer;
-use crate::ledger::{Answered, Fault, Ledger};
+use crate::ledger::{Answered, Fault, Held, Ledger};
 use crate::store::{
     Administered, Claim, Event, EventFilter, OrderFilter, Page, RefundFilter, ReturnFilter, Slice,
     Store, StoreError, TransactionFilter, TransactionRow,
@@ -178,17 +179,14 @@ impl<S: Scoped> Right<S> {
     }
 }
 
-impl Right<Reads> {
+/// A right whose answers show what they are about.
+pub trait Shows: Scoped {}
+impl Shows for Reads {}
+impl Shows for Writes {}
+
+impl<S: Shows> Right<S> {
     pub async fn order(&self, order: OrderRef) -> Result<Option<Book>, StoreError> {
         self.store().order(self.merchant(), order).await
-    }
-
-    pub async fn orders(
-        &self,
-        filter: OrderFilter,
-        page: Page,
-    ) -> Result<Slice<Order>, StoreError> {
-        self.store().orders(self.merchant(), filter, page).await
     }
 
     pub async fn refund(&self, refund: RefundId) -> Result<Option<Refund>, StoreError> {
@@ -208,6 +206,29 @@ impl Right<Reads> {
         transaction: TransactionId,
     ) -> Result<Option<TransactionRow>, StoreError> {
         self.store().transaction(self.merchant(), transaction).await
+    }
+
+    /// As [`Right::transaction`], once its provider has answered or the wait for that is over.
+    pub async fn outcome(
+        &self,
+        transaction: TransactionId,
+    ) -> Result<Option<TransactionRow>, StoreError> {
+        self.desk.0.ledger.outcome(self.merchant(), transaction).await
+    }
+
+    /// What the merchant has settled, and which providers are connected.
+    pub async fn policy(&self) -> Result<Arc<Policy>, StoreError> {
+        self.desk.0.ledger.policy(self.merchant()).await
+    }
+}
+
+impl Right<Reads> {
+    pub async fn orders(
+        &self,
+        filter: OrderFilter,
+        page: Page,
+    ) -> Result<Slice<Order>, StoreError> {
+        self.store().orders(self.merchant(), filter, page).await
     }
 
     pub async fn transactions(
@@ -270,12 +291,9 @@ impl Right<Writes> {
         self.run(target, command, claim, dry_run).await
     }
 
-    /// The transaction that a report is about.
-    pub async fn transaction(
-        &self,
-        transaction: TransactionId,
-    ) -> Result<Option<TransactionRow>, StoreError> {
-        self.store().transaction(self.merchant(), transaction).await
+    /// Lets a name have one holder at a time in this process.
+    pub fn hold(&self, name: &str) -> Result<Held, Fault> {
+        self.desk.0.ledger.hold(self.merchant(), name)
     }
 
     pub fn sealer(&self) -> &Sealer {

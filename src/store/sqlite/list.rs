@@ -1,7 +1,7 @@
 //! Lists of orders, refunds and returns.
 
 use refundry_domain::ids::{MerchantId, OrderId, OrderRef, RefundId};
-use refundry_domain::order::Order;
+use refundry_domain::order::{Order, tracking_ids};
 use refundry_domain::refund::{Refund, State};
 use refundry_domain::returns::{Return, ReturnState};
 use rusqlite::Connection;
@@ -24,6 +24,7 @@ pub fn orders(
     Query::new(rows::ORDER, from, merchant)
         .when("reference =", filter.reference.clone())
         .when("customer_reference =", filter.customer.clone())
+        .tracked(filter.tracking_id.as_deref())
         .created(filter.created_from, filter.created_until)
         .page(conn, page, |row| Ok(rows::order(row, merchant)?.order))
 }
@@ -39,6 +40,11 @@ pub fn refunds(
             let mut all = refunds_of(conn, merchant, order)?;
             all.retain(|refund| fits(refund, filter));
             of_rows(all, |refund| refund.id.0, page)
+        } else if filter.tracking_id.is_some() {
+            let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
+            others(Query::new(rows::REFUND, "refunds", merchant), filter)
+                .among("state", &states)
+                .page(conn, page, |row| Ok(rows::refund(row)?.0))?
         } else if filter.return_id.is_some() {
             let from = "refunds INDEXED BY refunds_by_return";
             let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
@@ -77,6 +83,7 @@ fn others(query: Query, filter: &RefundFilter) -> Query {
         .when("return_number =", filter.return_id.map(|id| id.0))
         .when("execution =", filter.execution.map(|execution| execution.name().to_owned()))
         .when("destination =", filter.to.map(|to| to.name().to_owned()))
+        .tracked(filter.tracking_id.as_deref())
         .created(filter.created_from, filter.created_until)
 }
 
@@ -113,6 +120,10 @@ fn fits(refund: &Refund, filter: &RefundFilter) -> bool {
         && filter.return_id.is_none_or(|id| refund.return_id == Some(id))
         && filter.execution.is_none_or(|execution| refund.execution == execution)
         && filter.to.is_none_or(|to| refund.to == to)
+        && filter
+            .tracking_id
+            .as_deref()
+            .is_none_or(|wanted| tracking_ids(&refund.metadata).contains(&wanted))
         && filter.created_from.is_none_or(|from| refund.created_at >= from)
         && filter.created_until.is_none_or(|until| refund.created_at < until)
 }

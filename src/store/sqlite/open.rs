@@ -37,11 +37,18 @@ struct Migration {
 }
 
 /// Forward only, each once, in this order; what was released is never changed.
-const MIGRATIONS: [Migration; 1] = [Migration {
-    number: 1,
-    name: "0001_books",
-    sql: include_str!("../migrations/0001_books/sqlite.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        number: 1,
+        name: "0001_books",
+        sql: include_str!("../migrations/0001_books/sqlite.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "0005_tracking",
+        sql: include_str!("../migrations/0005_tracking/sqlite.sql"),
+    },
+];
 
 /// Why a data directory cannot be opened.
 #[derive(Debug, thiserror::Error)]

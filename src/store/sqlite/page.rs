@@ -58,6 +58,22 @@ impl Query {
         self
     }
 
+    /// Rows with one of whose notes this is a tracking id, as the index of them says and the row
+    /// still does.
+    pub fn tracked(self, tracking_id: Option<&str>) -> Query {
+        let Some(name) = tracking_id else { return self };
+        self.when(
+            "number IN (SELECT number FROM tracking WHERE merchant = ?1 AND tracking_id =",
+            Some(name.to_owned()),
+        )
+        .closed(")")
+        .when(
+            "instr(';' || json_extract(metadata, '$.tracking_id') || ';', ';' ||",
+            Some(name.to_owned()),
+        )
+        .closed(" || ';') > 0")
+    }
+
     pub fn created(self, from: Option<Timestamp>, until: Option<Timestamp>) -> Query {
         self.when("created_at >=", from.map(|at| at.0)).when("created_at <", until.map(|at| at.0))
     }

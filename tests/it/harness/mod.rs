@@ -6,3 +6,4 @@ pub mod payouts;
 pub mod population;
 pub mod site;
 pub mod store;
+pub mod whole;

@@ -1,0 +1,3 @@
+//! The public APIs that are spoken besides our own, over a socket.
+
+mod begateway;
