@@ -2,6 +2,7 @@
 
 pub mod begateway;
 pub mod native;
+pub mod returngo;
 pub mod shared;
 
 use axum::Router;
@@ -17,9 +18,10 @@ pub struct Dialect {
 }
 
 /// All that are spoken. A new one is a folder, and a line here.
-pub const ALL: [Dialect; 2] = [
+pub const ALL: [Dialect; 3] = [
     Dialect { prefix: None, router: native::router },
     Dialect { prefix: Some("/begateway"), router: begateway::router },
+    Dialect { prefix: Some("/returngo"), router: returngo::router },
 ];
 
 /// Every dialect at its original paths, and each under its own prefix.

@@ -149,6 +149,31 @@ pub struct TransactionFilter {
     pub provider_reference: Option<String>,
     pub created_from: Option<Timestamp>,
     pub created_until: Option<Timestamp>,
+    pub search: Search,
+}
+
+/// What else a transaction can be looked for by: a list matches any of its values, an empty one
+/// everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    pub numbers: Vec<i64>,
+    pub orders: Vec<OrderId>,
+    /// The return of the refund, or of the payment.
+    pub returns: Vec<ReturnId>,
+    /// Payments of these kinds, and refunds that go to these places.
+    pub kinds: Vec<PaymentKind>,
+    pub destinations: Vec<Destination>,
+    /// Refund transactions in these states; with `payments_too`, payments besides.
+    pub states: Vec<TransactionState>,
+    pub payments_too: bool,
+    /// What these providers carry out; with `outside_too`, what is carried out outside besides.
+    pub providers: Vec<String>,
+    pub outside_too: bool,
+    /// Not created from the first moment until the second.
+    pub created_except: Option<(Timestamp, Timestamp)>,
+    pub updated_from: Option<Timestamp>,
+    pub updated_until: Option<Timestamp>,
+    pub updated_except: Option<(Timestamp, Timestamp)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

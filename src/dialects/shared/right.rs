@@ -20,7 +20,7 @@ use super::credential;
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::access::gate::{Admitted, Denied, Gate};
-use crate::access::limits::Standing;
+use crate::access::limits::{Days, Standing};
 use crate::access::seal::Sealer;
 use crate::ledger::{Answered, Fault, Held, Ledger};
 use crate::store::{
@@ -42,7 +42,11 @@ struct Parts {
     sealer: Arc<Sealer>,
     stopping: watch::Receiver<bool>,
     streams: Arc<Semaphore>,
+    days: Days,
 }
+
+/// Requests a second of a key for which nothing else was said.
+const USUAL_RATE: u32 = 100;
 
 /// How many event streams may be open, over all merchants.
 const STREAMS_MOST: usize = 1_000;
@@ -56,7 +60,7 @@ impl Desk {
         stopping: watch::Receiver<bool>,
     ) -> Desk {
         let streams = Arc::new(Semaphore::new(STREAMS_MOST));
-        Desk(Arc::new(Parts { ledger, gate, sealer, stopping, streams }))
+        Desk(Arc::new(Parts { ledger, gate, sealer, stopping, streams, days: Days::default() }))
     }
 
     /// Who asks, and what is left of the key's quota.
@@ -85,6 +89,17 @@ impl Desk {
     /// As [`Desk::admit`], with the key from wherever a dialect carries it.
     pub async fn admit_secret(&self, secret: &str) -> Result<(Arc<Admitted>, Standing), Denied> {
         self.0.gate.admit(secret).await
+    }
+}
+
+impl Desk {
+    /// Counts a request of a key in an API that bounds them by the day: `usual` ones, and more for
+    /// a key that may ask faster than usual. When they are used up, in how many seconds the next
+    /// day begins.
+    pub fn count_today(&self, admitted: &Admitted, usual: u32) -> Result<(), u64> {
+        let Some(key) = admitted.caller.key else { return Ok(()) };
+        let most = admitted.rate().saturating_mul(usual / USUAL_RATE).max(usual);
+        self.0.days.take(key, most, self.0.ledger.now())
     }
 }
 
@@ -216,6 +231,15 @@ impl<S: Shows> Right<S> {
         self.desk.0.ledger.outcome(self.merchant(), transaction).await
     }
 
+    /// The caller's merchant.
+    pub async fn shop(&self) -> Result<Option<Merchant>, StoreError> {
+        self.store().merchant(self.merchant()).await
+    }
+
+    pub async fn return_of(&self, return_id: ReturnId) -> Result<Option<Return>, StoreError> {
+        self.store().return_of(self.merchant(), return_id).await
+    }
+
     /// What the merchant has settled, and which providers are connected.
     pub async fn policy(&self) -> Result<Arc<Policy>, StoreError> {
         self.desk.0.ledger.policy(self.merchant()).await
@@ -237,10 +261,6 @@ impl Right<Reads> {
         page: Page,
     ) -> Result<Slice<TransactionRow>, StoreError> {
         self.store().transactions(self.merchant(), filter, page).await
-    }
-
-    pub async fn return_of(&self, return_id: ReturnId) -> Result<Option<Return>, StoreError> {
-        self.store().return_of(self.merchant(), return_id).await
     }
 
     pub async fn returns(

@@ -74,6 +74,43 @@ impl Query {
         .closed(" || ';') > 0")
     }
 
+    /// A condition on lists of values, `{1}` and so on, when any of them has one.
+    pub fn of<const N: usize>(self, condition: &str, lists: [Vec<Value>; N]) -> Query {
+        self.if_any(false, condition, lists)
+    }
+
+    /// As [`Query::of`], and always when `wanted`.
+    pub fn if_any<const N: usize>(
+        mut self,
+        wanted: bool,
+        condition: &str,
+        lists: [Vec<Value>; N],
+    ) -> Query {
+        if !wanted && lists.iter().all(Vec::is_empty) {
+            return self;
+        }
+        let mut condition = condition.to_owned();
+        for (index, list) in lists.into_iter().enumerate() {
+            let mut places = Vec::with_capacity(list.len());
+            for value in list {
+                self.params.push(value);
+                places.push(format!("?{}", self.params.len()));
+            }
+            let list = format!("({})", places.join(", "));
+            condition = condition.replace(&format!("{{{}}}", index + 1), &list);
+        }
+        self.also(&condition)
+    }
+
+    /// Not from the first moment until the second.
+    pub fn except(mut self, column: &str, span: Option<(Timestamp, Timestamp)>) -> Query {
+        let Some((from, until)) = span else { return self };
+        self.params.push(Value::Integer(from.0));
+        self.params.push(Value::Integer(until.0));
+        let last = self.params.len();
+        self.also(&format!("NOT ({column} >= ?{} AND {column} < ?{last})", last - 1))
+    }
+
     pub fn created(self, from: Option<Timestamp>, until: Option<Timestamp>) -> Query {
         self.when("created_at >=", from.map(|at| at.0)).when("created_at <", until.map(|at| at.0))
     }

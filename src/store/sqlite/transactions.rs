@@ -7,7 +7,9 @@ use rusqlite::Connection;
 use super::list::refunds_of;
 use super::page::{Query, merged, of_rows};
 use super::{Fail, load, rows};
-use crate::store::{Movement, Page, Slice, TransactionFilter, TransactionKind, TransactionRow};
+use crate::store::{
+    Movement, Page, Search, Slice, TransactionFilter, TransactionKind, TransactionRow,
+};
 
 const INDEXED_STATES: &str =
     "state <> 'pending' AND state <> 'processing' AND state <> 'succeeded'";
@@ -23,6 +25,14 @@ pub fn transactions(
     filter: &TransactionFilter,
     page: Page,
 ) -> Result<Slice<TransactionRow>, Fail> {
+    if filter.search != Search::default() {
+        let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
+        let query = Query::new(rows::TRANSACTION, "transactions", merchant)
+            .when("order_number =", filter.order.map(|order| order.0))
+            .among("state", &states);
+        let query = search(others(query, filter), &filter.search);
+        return query.page(conn, page, rows::transaction);
+    }
     if let Some(order) = filter.order {
         let mut all = of_order(conn, merchant, order)?;
         all.retain(|row| fits(row, filter));
@@ -79,6 +89,47 @@ fn of_state(
         page,
         rows::transaction,
     )
+}
+
+fn search(query: Query, wanted: &Search) -> Query {
+    let names = |names: Vec<&str>| names.into_iter().map(|name| name.to_owned().into()).collect();
+    let kinds = names(wanted.kinds.iter().map(|kind| kind.name()).collect());
+    let places = names(wanted.destinations.iter().map(|to| to.name()).collect());
+    let states = names(wanted.states.iter().map(|state| state.name()).collect());
+    let providers = names(wanted.providers.iter().map(String::as_str).collect());
+    let returns: Vec<_> = wanted.returns.iter().map(|id| id.0.into()).collect();
+    let truth = |whether: bool| if whether { "TRUE" } else { "FALSE" };
+    query
+        .of("number IN {1}", [wanted.numbers.iter().map(|number| (*number).into()).collect()])
+        .of("order_number IN {1}", [wanted.orders.iter().map(|id| id.0.into()).collect()])
+        .of(
+            "(return_number IN {1} OR refund IN (SELECT refunds.number FROM refunds \
+            WHERE refunds.merchant = ?1 AND refunds.return_number IN {1}))",
+            [returns],
+        )
+        .of(
+            "(kind IN {1} OR (SELECT refunds.destination FROM refunds \
+            WHERE refunds.merchant = ?1 AND refunds.number = transactions.refund) IN {2})",
+            [kinds, places],
+        )
+        .if_any(
+            wanted.payments_too,
+            &format!("(state IN {{1}} OR ({} AND refund IS NULL))", truth(wanted.payments_too)),
+            [states],
+        )
+        .if_any(
+            wanted.outside_too,
+            &format!(
+                "((ifnull(execution, 'automatic') = 'automatic' AND provider IN {{1}}) \
+                OR ({} AND ifnull(execution, 'automatic') <> 'automatic'))",
+                truth(wanted.outside_too)
+            ),
+            [providers],
+        )
+        .except("created_at", wanted.created_except)
+        .when("updated_at >=", wanted.updated_from.map(|at| at.0))
+        .when("updated_at <", wanted.updated_until.map(|at| at.0))
+        .except("updated_at", wanted.updated_except)
 }
 
 /// Every condition but those on the order and on states.

@@ -1,3 +1,4 @@
 //! The public APIs that are spoken besides our own, over a socket.
 
 mod begateway;
+mod returngo;

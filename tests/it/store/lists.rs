@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use refundry::testing::store::{
-    Event, EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Slice, StoreError,
-    TransactionFilter, TransactionKind, TransactionRow,
+    Event, EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Search, Slice,
+    StoreError, TransactionFilter, TransactionKind, TransactionRow,
 };
 use refundry_domain::ids::{OrderId, RefundId, Timestamp};
 use refundry_domain::order::{Metadata, Order, PaymentKind};
@@ -292,6 +292,7 @@ fn transaction_filters(model: &Model) -> Vec<TransactionFilter> {
                             provider_reference: provider_reference.clone(),
                             created_from: times(model)[all % 5 % 3],
                             created_until: times(model)[all % 4 % 3],
+                            search: Search::default(),
                         });
                     }
                 }
