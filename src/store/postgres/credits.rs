@@ -16,6 +16,8 @@ use super::pool::{self, Lent, Step, ask};
 use super::rows::{Cells, select};
 use super::shelf::{NewClaim, NewEvent, Shelf};
 use super::single::one;
+use super::statements::{INSERT_ACCOUNTS, INSERT_ENTRIES, UPDATE_ACCOUNTS};
+use super::write::{Columns, Rows, Statement};
 use super::{Books, PostgresStore};
 use crate::store::credits::{
     self, AccountFilter, CreditIntent, Credits, EntriesOf, data, decision, link,
@@ -298,5 +300,52 @@ impl Shelf {
         {
             held.mark = Some(mark);
         }
+    }
+}
+
+impl<'a> Rows<'a> {
+    pub fn inserted_accounts(&'a self) -> Option<Statement<'a>> {
+        Columns::of(&self.new_accounts)
+            .with(|row| row.id.0)
+            .with(|row| row.kind.name())
+            .with(|row| row.currency.code())
+            .with(|row| row.customer.as_deref())
+            .with(|row| row.refund.map(|refund| refund.0))
+            .with(|row| row.balance.get())
+            .with(|row| row.chain.length)
+            .with(|row| &row.chain.hash[..])
+            .with(|row| row.last_event)
+            .with(|row| row.created_at.0)
+            .with(|row| row.updated_at.0)
+            .sql(&INSERT_ACCOUNTS)
+    }
+
+    pub fn updated_accounts(&'a self) -> Option<Statement<'a>> {
+        Columns::of(&self.accounts)
+            .with(|row| row.id.0)
+            .with(|row| row.balance.get())
+            .with(|row| row.code.as_ref().map(|code| &code.digest[..]))
+            .with(|row| row.code.as_ref().map(|code| code.last_four.as_str()))
+            .with(|row| row.chain.length)
+            .with(|row| &row.chain.hash[..])
+            .with(|row| row.last_event)
+            .with(|row| row.updated_at.0)
+            .sql(&UPDATE_ACCOUNTS)
+    }
+
+    pub fn inserted_entries(&'a self) -> Option<Statement<'a>> {
+        Columns::of(self.entries)
+            .with(|row| row.id.0)
+            .with(|row| row.account.0)
+            .with(|row| row.kind.name())
+            .with(|row| row.amount.get())
+            .with(|row| row.balance.get())
+            .with(|row| row.refund.map(|refund| refund.0))
+            .with(|row| row.transaction.map(|transaction| transaction.0))
+            .with(|row| row.undoes.map(|entry| entry.0))
+            .with(|row| row.reference.as_deref())
+            .with(|row| row.by.as_str())
+            .with(|row| row.at.0)
+            .sql(&INSERT_ENTRIES)
     }
 }

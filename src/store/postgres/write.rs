@@ -3,7 +3,7 @@
 
 use refundry_domain::changes::Mark;
 use refundry_domain::credit::{Account, Entry};
-use refundry_domain::order::{Line, Order, Payment};
+use refundry_domain::order::{Line, Metadata, Order, Payment, tracking_ids};
 use refundry_domain::outcome::Failure;
 use refundry_domain::refund::{Refund, RefundTransaction};
 use refundry_domain::returns::Return;
@@ -23,17 +23,17 @@ pub struct Statement<'a> {
 }
 
 /// The columns of a statement, made from rows.
-struct Columns<'a, T> {
+pub struct Columns<'a, T> {
     rows: &'a [T],
     made: Vec<Column<'a>>,
 }
 
 impl<'a, T> Columns<'a, T> {
-    fn of(rows: &'a [T]) -> Columns<'a, T> {
+    pub fn of(rows: &'a [T]) -> Columns<'a, T> {
         Columns { rows, made: Vec::new() }
     }
 
-    fn with<V: Send + Sync + 'a>(mut self, value: impl Fn(&'a T) -> V) -> Columns<'a, T>
+    pub fn with<V: Send + Sync + 'a>(mut self, value: impl Fn(&'a T) -> V) -> Columns<'a, T>
     where
         Vec<V>: ToSql,
     {
@@ -41,7 +41,7 @@ impl<'a, T> Columns<'a, T> {
         self
     }
 
-    fn sql(self, sql: &'static str) -> Option<Statement<'a>> {
+    pub fn sql(self, sql: &'static str) -> Option<Statement<'a>> {
         (!self.rows.is_empty()).then_some(Statement { sql, columns: self.made })
     }
 }
@@ -64,11 +64,13 @@ pub struct Rows<'a> {
     transactions: Vec<&'a RefundTransaction>,
     work: Vec<&'a refundry_domain::changes::Work>,
     no_work: Vec<(&'static str, i64)>,
-    new_accounts: Vec<&'a Account>,
-    accounts: Vec<&'a Account>,
-    entries: &'a [Entry],
+    pub new_accounts: Vec<&'a Account>,
+    pub accounts: Vec<&'a Account>,
+    pub entries: &'a [Entry],
     events: &'a [NewEvent],
     claims: Vec<&'a NewClaim>,
+    /// Names by which orders and refunds are found.
+    tracked: Vec<(&'a str, i64)>,
 }
 
 impl<'a> Rows<'a> {
@@ -80,6 +82,9 @@ impl<'a> Rows<'a> {
         rows.new_orders.sort_unstable_by_key(|held| &held.order.reference);
         rows.new_returns.sort_unstable_by_key(|row| &row.reference);
         for held in shelf.refunds.values() {
+            if held.mark.is_some() {
+                rows.track(&held.refund.metadata, held.refund.id.0);
+            }
             match held.mark {
                 Some(Mark::New) => rows.new_refunds.push((&held.refund, held.previous)),
                 Some(Mark::Changed) => rows.refunds.push(&held.refund),
@@ -112,7 +117,16 @@ impl<'a> Rows<'a> {
         rows
     }
 
+    /// Has a row found by the names that its notes give it.
+    fn track(&mut self, metadata: &'a Metadata, number: i64) {
+        let names = tracking_ids(metadata).into_iter();
+        self.tracked.extend(names.map(|name| (name, number)));
+    }
+
     fn of_order(&mut self, held: &'a Held) {
+        if held.order_mark.is_some() {
+            self.track(&held.order.metadata, held.order.id.0);
+        }
         match held.order_mark {
             Some(Mark::New) => self.new_orders.push(held),
             Some(Mark::Changed) => self.orders.push(held),
@@ -161,6 +175,7 @@ impl<'a> Rows<'a> {
             self.updated_refunds(),
             self.inserted_transactions(),
             self.updated_transactions(),
+            self.tracked(),
             self.inserted_events(),
             self.put_work(),
             self.removed_work(),
@@ -225,51 +240,6 @@ impl<'a> Rows<'a> {
             .with(|row| row.last_refund)
             .with(|row| row.order.updated_at.0)
             .sql(&UPDATE_ORDERS)
-    }
-
-    fn inserted_accounts(&'a self) -> Option<Statement<'a>> {
-        Columns::of(&self.new_accounts)
-            .with(|row| row.id.0)
-            .with(|row| row.kind.name())
-            .with(|row| row.currency.code())
-            .with(|row| row.customer.as_deref())
-            .with(|row| row.refund.map(|refund| refund.0))
-            .with(|row| row.balance.get())
-            .with(|row| row.chain.length)
-            .with(|row| &row.chain.hash[..])
-            .with(|row| row.last_event)
-            .with(|row| row.created_at.0)
-            .with(|row| row.updated_at.0)
-            .sql(&INSERT_ACCOUNTS)
-    }
-
-    fn updated_accounts(&'a self) -> Option<Statement<'a>> {
-        Columns::of(&self.accounts)
-            .with(|row| row.id.0)
-            .with(|row| row.balance.get())
-            .with(|row| row.code.as_ref().map(|code| &code.digest[..]))
-            .with(|row| row.code.as_ref().map(|code| code.last_four.as_str()))
-            .with(|row| row.chain.length)
-            .with(|row| &row.chain.hash[..])
-            .with(|row| row.last_event)
-            .with(|row| row.updated_at.0)
-            .sql(&UPDATE_ACCOUNTS)
-    }
-
-    fn inserted_entries(&'a self) -> Option<Statement<'a>> {
-        Columns::of(self.entries)
-            .with(|row| row.id.0)
-            .with(|row| row.account.0)
-            .with(|row| row.kind.name())
-            .with(|row| row.amount.get())
-            .with(|row| row.balance.get())
-            .with(|row| row.refund.map(|refund| refund.0))
-            .with(|row| row.transaction.map(|transaction| transaction.0))
-            .with(|row| row.undoes.map(|entry| entry.0))
-            .with(|row| row.reference.as_deref())
-            .with(|row| row.by.as_str())
-            .with(|row| row.at.0)
-            .sql(&INSERT_ENTRIES)
     }
 
     fn inserted_lines(&'a self) -> Option<Statement<'a>> {
@@ -450,6 +420,10 @@ impl<'a> Rows<'a> {
             .with(|row| row.updated_at.0)
             .with(|row| row.closed_at.map(|at| at.0))
             .sql(&UPDATE_RETURNS)
+    }
+
+    fn tracked(&'a self) -> Option<Statement<'a>> {
+        Columns::of(&self.tracked).with(|row| row.0).with(|row| row.1).sql(&TRACK)
     }
 
     fn inserted_events(&'a self) -> Option<Statement<'a>> {
