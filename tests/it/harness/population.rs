@@ -200,7 +200,8 @@ fn request(random: &mut Random, model: &Model) -> refundry_domain::command::Ask 
     };
     let mut ask = ask(what);
     if random.one_in(4) {
-        ask.to = *random.pick(&[Destination::BankTransfer, Destination::Cash]);
+        ask.to =
+            *random.pick(&[Destination::BankTransfer, Destination::Cash, Destination::GiftCard]);
     }
     ask.execution = *random.pick(&[None, None, Some(Execution::Notify), Some(Execution::Manual)]);
     ask.confirm = *random.pick(&[None, None, Some(false)]);

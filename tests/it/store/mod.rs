@@ -3,6 +3,7 @@
 
 mod anchor;
 mod commands;
+mod credits;
 mod lists;
 mod search;
 mod verify;
