@@ -187,8 +187,15 @@ fn together(
     writer: &mut Writer,
     intents: &[CreditIntent],
 ) -> Result<Vec<Settlement<CreditBook>>, StoreError> {
+    let latest = intents.iter().map(|intent| intent.at).max().unwrap_or(Timestamp(0));
     writer.transaction(|writer, batch| {
-        intents.iter().map(|intent| settle(&writer.conn, batch, intent)).collect()
+        writer.seal_in_time(batch, latest)?;
+        let mut settled = Vec::with_capacity(intents.len());
+        for intent in intents {
+            writer.known_merchant(intent.merchant)?;
+            settled.push(settle(&writer.conn, batch, intent)?);
+        }
+        Ok(settled)
     })
 }
 

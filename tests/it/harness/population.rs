@@ -83,7 +83,7 @@ impl Model {
         }
         let mut book = book.clone();
         book.returns = self.returns.values().filter(|row| row.order == order).cloned().collect();
-        (book.refund, book.subject, book.work) = (None, None, None);
+        (book.refund, book.subject, book.work, book.account) = (None, None, None, None);
         self.books.insert(order.0, book);
     }
 }
