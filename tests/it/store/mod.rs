@@ -5,6 +5,7 @@ mod anchor;
 mod commands;
 mod credits;
 mod lists;
+mod outside;
 mod search;
 mod verify;
 mod webhooks;
