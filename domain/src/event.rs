@@ -66,6 +66,9 @@ pub enum Fact {
         refund: RefundId,
     },
     RefundMoved(RefundMoved),
+    TransactionAnnotated {
+        transaction: TransactionId,
+    },
     /// The provider says something that contradicts what is final, or not even decided, here; a
     /// person should look.
     RefundContradicted {
@@ -151,6 +154,7 @@ pub const TYPES: &[&str] = &[
     "refund.canceled",
     "refund.reversed",
     "refund.contradicted",
+    "transaction.updated",
     "merchant.created",
     "merchant.updated",
     "key.created",
@@ -192,6 +196,7 @@ impl Fact {
                 State::Reversed => "refund.reversed",
             },
             Fact::RefundContradicted { .. } => "refund.contradicted",
+            Fact::TransactionAnnotated { .. } => "transaction.updated",
         }
     }
 
@@ -203,6 +208,7 @@ impl Fact {
             | Fact::OrderAnnotated { order }
             | Fact::DisputeChanged { order, .. } => Subject::Order(*order),
             Fact::PaymentRecorded { payment, .. } => Subject::Transaction(*payment),
+            Fact::TransactionAnnotated { transaction } => Subject::Transaction(*transaction),
             Fact::ReturnOpened { return_id, .. } | Fact::ReturnChanged { return_id, .. } => {
                 Subject::Return(*return_id)
             }

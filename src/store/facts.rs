@@ -241,9 +241,9 @@ pub fn data(fact: &Fact) -> String {
             captured: captured.get(),
         }),
         Fact::OrderFulfilled { fulfilled, .. } => json(&Fulfilled { fulfilled: *fulfilled }),
-        Fact::OrderAnnotated { .. } | Fact::RefundAnnotated { .. } => {
-            r#"{"annotated":true}"#.to_owned()
-        }
+        Fact::OrderAnnotated { .. }
+        | Fact::RefundAnnotated { .. }
+        | Fact::TransactionAnnotated { .. } => r#"{"annotated":true}"#.to_owned(),
         Fact::DisputeChanged { payment, disputed, blocked, .. } => {
             json(&Disputed { payment: payment.0, disputed: disputed.get(), blocked: blocked.get() })
         }

@@ -142,7 +142,8 @@ fn take(shop: &mut Shop, step: &Step, reached: &mut Reached) {
             | Fact::ReturnChanged { .. }
             | Fact::RefundChanged { .. }
             | Fact::RefundAnnotated { .. }
-            | Fact::RefundContradicted { .. } => {}
+            | Fact::RefundContradicted { .. }
+            | Fact::TransactionAnnotated { .. } => {}
         }
     }
     if let (Some(before), Some(id)) = (before, step.refund) {

@@ -145,7 +145,8 @@ impl Replay {
             Fact::OrderFulfilled { .. }
             | Fact::OrderAnnotated { .. }
             | Fact::RefundAnnotated { .. }
-            | Fact::RefundContradicted { .. } => {}
+            | Fact::RefundContradicted { .. }
+            | Fact::TransactionAnnotated { .. } => {}
         }
     }
 

@@ -4,6 +4,8 @@
 mod anchor;
 mod commands;
 mod lists;
+mod notes;
+mod tokens;
 mod verify;
 mod webhooks;
 
