@@ -1,5 +1,6 @@
 //! The APIs that are spoken, one folder each.
 
+pub mod fluent;
 pub mod idosell;
 pub mod native;
 pub mod shared;
@@ -17,8 +18,9 @@ pub struct Dialect {
 }
 
 /// All that are spoken. A new one is a folder, and a line here.
-pub const ALL: [Dialect; 2] = [
+pub const ALL: [Dialect; 3] = [
     Dialect { prefix: None, router: native::router },
+    Dialect { prefix: Some("/fluent"), router: fluent::router },
     Dialect { prefix: Some("/idosell"), router: idosell::router },
 ];
 

@@ -108,6 +108,21 @@ impl Desk {
     }
 }
 
+/// For the other mechanisms beside this one.
+impl Desk {
+    pub(super) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.ledger.now()
+    }
+}
+
 /// A right that some scopes give.
 pub trait Scoped: Send + Sync + 'static {
     /// Any of these is enough.
