@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 use super::refusals::No;
 use crate::access::gate::Admitted;
 use crate::dialects::Served;
+use crate::dialects::shared::desk::Desk;
 use crate::dialects::shared::problem::{JSON, Problem};
-use crate::dialects::shared::right::{Desk, Reads, Right, Writes};
+use crate::dialects::shared::right::{Reads, Right, Writes};
 use crate::dialects::shared::{body, credential};
 
 pub struct Call {

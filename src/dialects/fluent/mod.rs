@@ -15,7 +15,7 @@ use axum::Router;
 use axum::routing::MethodFilter;
 
 use self::call::{not_allowed, serve};
-use super::shared::right::Desk;
+use super::shared::desk::Desk;
 
 /// One version's paths: its returns, one of them, its transactions, one of those.
 type Paths = [&'static str; 4];

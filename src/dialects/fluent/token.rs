@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use crate::access::gate::{Admitted, Denied};
 use crate::dialects::Served;
+use crate::dialects::shared::desk::Desk;
 use crate::dialects::shared::problem::{JSON, Problem};
-use crate::dialects::shared::right::Desk;
 use crate::dialects::shared::tokens::{ACCESS_SECONDS, Tokens};
 use crate::dialects::shared::{body, credential};
 
