@@ -173,7 +173,7 @@ fn taken() -> No {
 pub async fn create(rights: Changes, call: Call) -> Answered {
     let row = source::find(&rights.reads, call.return_id()).await?;
     let new = New::read(call.json().await?)?;
-    let entries = source::entries(&rights.reads, &row).await?;
+    let (book, entries) = source::entries(&rights.reads, &row).await?;
     if let Some(entry) = entries.iter().find(|entry| new.is(entry)) {
         return new.again(entry);
     }
@@ -182,7 +182,6 @@ pub async fn create(rights: Changes, call: Call) -> Answered {
     let (command, render): (Command, Render) = match kind {
         Kind::Payment => (Command::RecordPayment(new.payment(&row)), new_payment),
         Kind::Refund | Kind::ManualRefund => {
-            let book = rights.reads.order(order.clone()).await?.ok_or(Refusal::UnknownOrder)?;
             let ask = new.refund(&row, &book, rights.writes.may_approve());
             (Command::RequestRefund(ask), new_refund)
         }

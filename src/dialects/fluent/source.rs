@@ -1,5 +1,6 @@
 //! A return by its reference, and what transactions it has.
 
+use refundry_domain::book::Book;
 use refundry_domain::ids::{OrderRef, ReturnId, TransactionId};
 use refundry_domain::refund::Refund;
 use refundry_domain::refusal::Refusal;
@@ -19,8 +20,8 @@ pub async fn find(right: &Right<Reads>, reference: &str) -> Result<Return, No> {
     found.ok_or_else(|| No::new(404, "There is no such return."))
 }
 
-/// The return's transactions, oldest first.
-pub async fn entries(right: &Right<Reads>, row: &Return) -> Result<Vec<Entry>, No> {
+/// The return's transactions, oldest first, and its order.
+pub async fn entries(right: &Right<Reads>, row: &Return) -> Result<(Book, Vec<Entry>), No> {
     let book = right.order(OrderRef::Id(row.order)).await?.ok_or(Refusal::UnknownOrder)?;
     let filter = RefundFilter { return_id: Some(row.id), ..RefundFilter::default() };
     let refunds = right.refunds(filter, EVERYTHING).await?.rows;
@@ -30,7 +31,7 @@ pub async fn entries(right: &Right<Reads>, row: &Return) -> Result<Vec<Entry>, N
         payments.map(|payment| Entry::of_payment(payment, row.order, currency)).collect();
     entries.extend(refunds.iter().flat_map(of_refund));
     entries.sort_unstable_by_key(|entry| entry.number);
-    Ok(entries)
+    Ok((book, entries))
 }
 
 /// What was recorded as one transaction is shown as one.

@@ -24,7 +24,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Answered {
     let row = source::find(&right, call.return_id()).await?;
     let mut fields = Fields::of(&call.uri)?;
     let span = Span::read(&mut fields, call).await?;
-    let entries = source::entries(&right, &row).await?;
+    let (_, entries) = source::entries(&right, &row).await?;
     Ok(ok(&envelope(&right, &row, &span, &entries)))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::shop::{Shop, TRANSACTIONS, changed, sample};
+use super::shop::{Shop, TRANSACTIONS, changed};
 use super::transactions::with_ids_of;
 
 const REQUEST: &str = r#"{
@@ -132,7 +132,7 @@ async fn a_list_has_what_belongs_to_its_return() {
         "what the order was paid with is not the return's"
     );
     shop.return_of("1001", "other return/2").await;
-    let number = shop.record(&sample()).await;
+    let number = shop.record(&changed(&[("amount", json!(10))])).await;
     let of_order = json!({"order": {"reference": "1001"}, "amount": "1.00"});
     shop.site.post("/v1/refunds", of_order).once().send().await.expect(201);
     let by_us = shop.refund(json!({"amount": "1.00"})).await;

@@ -110,7 +110,7 @@ async fn a_refund_that_others_carry_out_is_settled_by_an_update() {
         }
     }
     // A DECLINED one has given nothing back.
-    assert_eq!(shop.order_now().await["refunded"], "10.00");
+    assert_eq!(shop.order_now().await["balances"]["refunded"], "10.00");
 }
 
 #[tokio::test]

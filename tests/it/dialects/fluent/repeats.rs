@@ -32,7 +32,7 @@ async fn the_same_again_answers_the_same_and_another_amount_is_refused() {
         }
     }
     assert_eq!(shop.list().await.len(), 3);
-    assert_eq!(shop.order_now().await["refunded"], "20.00");
+    assert_eq!(shop.order_now().await["balances"]["refunded"], "20.00");
 }
 
 #[tokio::test]
@@ -47,7 +47,10 @@ async fn many_at_once_record_one() {
     }
     assert_eq!(shop.list().await.len(), 2);
     let order = shop.order_now().await;
-    assert_eq!((&order["refunded"], &order["captured"]), (&json!("3.00"), &json!("162.90")));
+    assert_eq!(
+        (&order["balances"]["refunded"], &order["balances"]["captured"]),
+        (&json!("3.00"), &json!("162.90"))
+    );
     // Of many amounts under one reference one is recorded.
     let asks = (1..9).map(|amount| {
         let body = changed(&[("transactionRef", json!("x")), ("amount", json!(amount))]);
@@ -79,7 +82,7 @@ async fn a_refund_that_refundry_made_is_not_recorded_a_second_time() {
     shop.site.patch(&format!("/v1/transactions/{id}"), report).send().await.expect(200);
     let number = shop.record(&changed(&[("amount", json!(10))])).await;
     assert_eq!(format!("txn_{number}"), id);
-    assert_eq!(shop.order_now().await["refunded"], "10.00");
+    assert_eq!(shop.order_now().await["balances"]["refunded"], "10.00");
 }
 
 #[tokio::test]
@@ -98,7 +101,7 @@ async fn what_was_refused_can_be_recorded_once_the_reason_is_gone() {
     shop.record(&payment).await;
     // Two payments with PayPal by now, so the ledger chooses.
     shop.record(&body).await;
-    assert_eq!(shop.order_now().await["refunded"], "110.00");
+    assert_eq!(shop.order_now().await["balances"]["refunded"], "110.00");
 }
 
 #[tokio::test]
@@ -148,7 +151,11 @@ async fn a_closed_return_takes_no_refund() {
 #[tokio::test]
 async fn what_needs_approval_is_recorded_by_who_may_approve() {
     let shop = Shop::open().await;
-    shop.site.patch("/v1/settings", json!({"approval": "always"})).send().await.expect(200);
+    shop.site
+        .patch("/v1/settings", json!({"approval": {"when": "always"}}))
+        .send()
+        .await
+        .expect(200);
     let scopes = [Scope::Read, Scope::Write];
     let clerk = shop.site.make_key(MerchantId(1), &scopes, 100).await;
     let clerk = token_of(&shop.site, "1", &clerk).await;
