@@ -5,6 +5,7 @@ mod anchor;
 mod commands;
 mod lists;
 mod notes;
+mod outside;
 mod search;
 mod tokens;
 mod verify;
