@@ -233,7 +233,8 @@ pub fn wanted(book: &Book, command: &Command) -> Option<Wanted> {
         | Command::Retry
         | Command::GiveInformation { .. }
         | Command::Expire
-        | Command::Start { .. } => return None,
+        | Command::Start { .. }
+        | Command::Annotate { .. } => return None,
     };
     match AccountKind::of(to)? {
         AccountKind::GiftCard => book.refund.as_ref().map(|refund| Wanted::OfRefund(refund.id)),

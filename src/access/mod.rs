@@ -7,6 +7,7 @@ pub mod gift_code;
 pub mod limits;
 pub mod seal;
 pub mod secret;
+pub mod token;
 
 use std::sync::Arc;
 

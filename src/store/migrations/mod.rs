@@ -25,6 +25,7 @@ macro_rules! migrations {
             5 "0005_tracking",
             6 "0006_credit",
             7 "0007_outside",
+            9 "0009_notes_and_tokens",
         )
     };
 }

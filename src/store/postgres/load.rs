@@ -89,7 +89,8 @@ fn credits(command: &Command) -> bool {
         | Command::Retry
         | Command::GiveInformation { .. }
         | Command::Expire
-        | Command::Start { .. } => false,
+        | Command::Start { .. }
+        | Command::Annotate { .. } => false,
     }
 }
 
@@ -109,7 +110,8 @@ fn reserve(command: &Command) -> i64 {
         | Command::GiveInformation { .. }
         | Command::Expire
         | Command::Start { .. }
-        | Command::Report(_) => 0,
+        | Command::Report(_)
+        | Command::Annotate { .. } => 0,
     }
 }
 

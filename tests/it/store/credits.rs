@@ -81,7 +81,8 @@ fn shown(outcome: Result<&CreditBook, &Refusal>) -> Answer {
 
 fn under(mut intent: CreditIntent, key: &str, fingerprint: u8) -> CreditIntent {
     let fingerprint = [fingerprint; 32];
-    intent.claim = Some(Claim { key: key.to_owned(), fingerprint, render: shown });
+    intent.claim =
+        Some(Claim { key: key.to_owned(), fingerprint, done_only: false, render: shown });
     intent
 }
 
