@@ -3,7 +3,7 @@
 use crate::changes::Work;
 use crate::ids::TransactionId;
 use crate::money::{Minor, Money};
-use crate::order::{Line, Order, Payment};
+use crate::order::{Line, LineKind, Order, Payment};
 use crate::refund::{Refund, Weight};
 use crate::returns::Return;
 
@@ -27,6 +27,16 @@ impl Book {
     /// What of the order may still be given back, over all its payments.
     pub fn left(&self) -> Minor {
         sum(self.payments.iter().map(Payment::left))
+    }
+
+    /// What the lines of a kind cost.
+    pub fn cost_of(&self, kind: LineKind) -> Minor {
+        sum(self.lines.iter().filter(|line| line.kind == kind).map(|line| line.amount))
+    }
+
+    /// What all lines cost.
+    pub fn cost(&self) -> Minor {
+        sum(self.lines.iter().map(|line| line.amount))
     }
 
     pub fn money(&self, amount: Minor) -> Money {

@@ -461,6 +461,11 @@ impl Percent {
         }
     }
 
+    /// Whether it is all of whatever it is a share of.
+    pub const fn is_all(self) -> bool {
+        self.ten_thousandths == Percent::WHOLE
+    }
+
     /// This share of an amount, half a minor unit rounded up. Never more than the amount, and all
     /// of it at 100; it can be zero, since one per cent of a cent is.
     #[must_use]

@@ -1,6 +1,6 @@
 //! How much is asked for, and of which lines.
 
-use super::checks;
+use super::{checks, groups};
 use crate::book::{Book, sum};
 use crate::command::{Ask, ItemShare, LineRef, What};
 use crate::money::{Currency, Minor, Percent};
@@ -10,7 +10,7 @@ use crate::refusal::Refusal;
 use crate::split::split;
 
 /// The most items of one refund.
-const MOST_ITEMS: usize = 2_000;
+pub const MOST_ITEMS: usize = 2_000;
 
 /// What an [`Ask`] comes to.
 pub struct Resolved {
@@ -26,6 +26,8 @@ pub enum Wanted {
     Amount(Minor),
     Percent(Percent),
     Items(Vec<(usize, Share)>),
+    PercentOfRest(Percent),
+    Groups(Vec<groups::Group>),
 }
 
 /// Of one line.
@@ -38,7 +40,11 @@ pub enum Share {
 
 /// Where in the book the lines are that the items name.
 pub fn find_lines(book: &Book, what: &What) -> Result<Vec<usize>, Refusal> {
-    let What::Items(items) = what else { return Ok(Vec::new()) };
+    let items = match what {
+        What::Items(items) => items,
+        What::Groups(asks) => return groups::find(book, asks),
+        What::Amount(_) | What::Percent(_) | What::PercentOfRest(_) => return Ok(Vec::new()),
+    };
     // First of all, so that nobody makes us look through more than that.
     if items.len() > MOST_ITEMS {
         return Err(Refusal::TooMany { field: "items".to_owned(), most: MOST_ITEMS });
@@ -55,6 +61,8 @@ pub fn read(book: &Book, ask: &Ask, lines: &[usize]) -> Result<Wanted, Refusal> 
             checks::stated(|| "amount".to_owned(), stated, currency).map(Wanted::Amount)
         }
         What::Percent(percent) => Ok(Wanted::Percent(*percent)),
+        What::PercentOfRest(percent) => Ok(Wanted::PercentOfRest(*percent)),
+        What::Groups(asks) => groups::read(book, asks, lines).map(Wanted::Groups),
         What::Items(items) if items.is_empty() => {
             Err(Refusal::Missing { field: "items".to_owned(), what: "At least one item" })
         }
@@ -115,7 +123,25 @@ pub fn resolve(book: &Book, wanted: &Wanted, kind: Option<LineKind>) -> Result<R
             })
         }
         (Wanted::Items(items), _) => by_items(book, items),
+        (Wanted::PercentOfRest(percent), kind) => percent_of_rest(book, *percent, kind),
+        (Wanted::Groups(asked), _) => groups::resolve(book, asked),
     }
+}
+
+fn percent_of_rest(
+    book: &Book,
+    percent: Percent,
+    kind: Option<LineKind>,
+) -> Result<Resolved, Refusal> {
+    let lines = book.lines.iter().filter(|line| Some(line.kind) == kind);
+    let of_lines = kind.map(|_| sum(lines.map(Line::left)));
+    let amount = percent.of(of_lines.unwrap_or_else(|| book.left()));
+    let parts = match kind {
+        Some(kind) => over_kind(book, amount, kind, "percent")?,
+        None => Vec::new(),
+    };
+    let amount = not_nothing(amount, "percent")?;
+    Ok(Resolved { amount, parts, asked_by: AskedBy::Amount, field: "percent" })
 }
 
 /// Divides an amount over the lines of a kind by what is left of each.
@@ -162,7 +188,7 @@ fn by_items(book: &Book, items: &[(usize, Share)]) -> Result<Resolved, Refusal> 
     Ok(Resolved { amount, parts, asked_by: AskedBy::Items, field: "items" })
 }
 
-fn find_line(lines: &[Line], wanted: &LineRef, index: usize) -> Result<usize, Refusal> {
+pub fn find_line(lines: &[Line], wanted: &LineRef, index: usize) -> Result<usize, Refusal> {
     let field = |name: &str| format!("items/{index}/{name}");
     match wanted {
         LineRef::Position(position) => {
@@ -213,11 +239,11 @@ fn of_line(book: &Book, line: &Line, share: &Share, index: usize) -> Result<Part
     }
 }
 
-fn part(line: u32, quantity: u32, amount: Minor) -> Part {
+pub fn part(line: u32, quantity: u32, amount: Minor) -> Part {
     Part { line, quantity, amount, released: Minor::ZERO, released_quantity: 0 }
 }
 
-fn not_nothing(amount: Minor, field: &str) -> Result<Minor, Refusal> {
+pub fn not_nothing(amount: Minor, field: &str) -> Result<Minor, Refusal> {
     if amount.is_zero() {
         return Err(Refusal::NothingToGiveBack { field: field.to_owned() });
     }
