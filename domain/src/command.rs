@@ -157,8 +157,11 @@ pub enum What {
     Amount(Stated),
     /// Of what was captured, or with a kind, of those lines.
     Percent(Percent),
+    /// Everything that is left: of the payment that is named, else of the order; with a kind, of
+    /// those lines.
+    Rest,
     Items(Vec<ItemAsk>),
-    /// Of what is left of the order, or with a kind, of those lines.
+    /// A share of what [`What::Rest`] is all of.
     PercentOfRest(Percent),
     /// A kind beside these says what the refund is for, and changes nothing of its amount.
     Groups(Vec<GroupAsk>),

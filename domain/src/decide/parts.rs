@@ -3,8 +3,9 @@
 use super::{checks, groups};
 use crate::book::{Book, sum};
 use crate::command::{Ask, ItemShare, LineRef, What};
+use crate::ids::TransactionId;
 use crate::money::{Currency, Minor, Percent};
-use crate::order::{Line, LineKind};
+use crate::order::{Line, LineKind, Payment};
 use crate::refund::{AskedBy, Part};
 use crate::refusal::Refusal;
 use crate::split::split;
@@ -25,8 +26,9 @@ pub struct Resolved {
 pub enum Wanted {
     Amount(Minor),
     Percent(Percent),
+    /// Of the payment, when one is named.
+    Rest(Option<TransactionId>, Option<Percent>),
     Items(Vec<(usize, Share)>),
-    PercentOfRest(Percent),
     Groups(Vec<groups::Group>),
 }
 
@@ -43,7 +45,9 @@ pub fn find_lines(book: &Book, what: &What) -> Result<Vec<usize>, Refusal> {
     let items = match what {
         What::Items(items) => items,
         What::Groups(asks) => return groups::find(book, asks),
-        What::Amount(_) | What::Percent(_) | What::PercentOfRest(_) => return Ok(Vec::new()),
+        What::Amount(_) | What::Percent(_) | What::Rest | What::PercentOfRest(_) => {
+            return Ok(Vec::new());
+        }
     };
     // First of all, so that nobody makes us look through more than that.
     if items.len() > MOST_ITEMS {
@@ -61,7 +65,8 @@ pub fn read(book: &Book, ask: &Ask, lines: &[usize]) -> Result<Wanted, Refusal> 
             checks::stated(|| "amount".to_owned(), stated, currency).map(Wanted::Amount)
         }
         What::Percent(percent) => Ok(Wanted::Percent(*percent)),
-        What::PercentOfRest(percent) => Ok(Wanted::PercentOfRest(*percent)),
+        What::Rest => Ok(Wanted::Rest(ask.payment, None)),
+        What::PercentOfRest(percent) => Ok(Wanted::Rest(ask.payment, Some(*percent))),
         What::Groups(asks) => groups::read(book, asks, lines).map(Wanted::Groups),
         What::Items(items) if items.is_empty() => {
             Err(Refusal::Missing { field: "items".to_owned(), what: "At least one item" })
@@ -122,26 +127,35 @@ pub fn resolve(book: &Book, wanted: &Wanted, kind: Option<LineKind>) -> Result<R
                 field: "percent",
             })
         }
+        (Wanted::Rest(payment, share), kind) => rest(book, *payment, *share, kind),
         (Wanted::Items(items), _) => by_items(book, items),
-        (Wanted::PercentOfRest(percent), kind) => percent_of_rest(book, *percent, kind),
         (Wanted::Groups(asked), _) => groups::resolve(book, asked),
     }
 }
 
-fn percent_of_rest(
+/// What is left of a payment or of all, or of the lines of a kind: everything, or a share of it.
+fn rest(
     book: &Book,
-    percent: Percent,
+    payment: Option<TransactionId>,
+    share: Option<Percent>,
     kind: Option<LineKind>,
 ) -> Result<Resolved, Refusal> {
-    let lines = book.lines.iter().filter(|line| Some(line.kind) == kind);
-    let of_lines = kind.map(|_| sum(lines.map(Line::left)));
-    let amount = percent.of(of_lines.unwrap_or_else(|| book.left()));
+    let left = if let Some(kind) = kind {
+        sum(book.lines.iter().filter(|line| line.kind == kind).map(Line::left))
+    } else {
+        let wanted = |row: &&Payment| payment.is_none_or(|id| row.id == id);
+        sum(book.payments.iter().filter(wanted).map(Payment::left))
+    };
+    let (amount, field) = match share {
+        Some(percent) => (percent.of(left), "percent"),
+        None => (left, "amount"),
+    };
     let parts = match kind {
-        Some(kind) => over_kind(book, amount, kind, "percent")?,
+        Some(kind) => over_kind(book, amount, kind, field)?,
         None => Vec::new(),
     };
-    let amount = not_nothing(amount, "percent")?;
-    Ok(Resolved { amount, parts, asked_by: AskedBy::Amount, field: "percent" })
+    let amount = not_nothing(amount, field)?;
+    Ok(Resolved { amount, parts, asked_by: AskedBy::Amount, field })
 }
 
 /// Divides an amount over the lines of a kind by what is left of each.
