@@ -54,7 +54,12 @@ pub fn read(book: &Book, groups: &[GroupAsk], lines: &[usize]) -> Result<Vec<Gro
         let what = "At least one item";
         return Err(Refusal::Missing { field: "items".to_owned(), what });
     }
-    groups.iter().zip(lines).enumerate().map(|(index, (ask, at))| group(book, ask, *at, index)).collect()
+    groups
+        .iter()
+        .zip(lines)
+        .enumerate()
+        .map(|(index, (ask, at))| group(book, ask, *at, index))
+        .collect()
 }
 
 fn group(book: &Book, ask: &GroupAsk, at: usize, index: usize) -> Result<Group, Refusal> {
@@ -84,11 +89,16 @@ fn group(book: &Book, ask: &GroupAsk, at: usize, index: usize) -> Result<Group, 
         members.extend(taxes_of(&book.lines, base).into_iter().filter(|at| *at != base));
     }
     let mut seen = Vec::with_capacity(members.len());
-    members.retain(|at| !seen.contains(at) && { seen.push(*at); true });
+    members.retain(|at| {
+        !seen.contains(at) && {
+            seen.push(*at);
+            true
+        }
+    });
     let currency = book.order.currency;
     let share = match &ask.share {
         GroupShare::Rest => Share::Rest,
-        GroupShare::Percent(percent) if percent.is_all() => Share::Rest,
+        GroupShare::Percent(percent) if *percent == Percent::ALL => Share::Rest,
         GroupShare::Percent(percent) => Share::Percent(*percent),
         GroupShare::Amount(figure) => Share::Amount(checks::amount(place, *figure, currency)?),
         GroupShare::Whole(figure) => Share::Whole(checks::amount(place, *figure, currency)?),
@@ -126,7 +136,12 @@ pub fn resolve(book: &Book, groups: &[Group]) -> Result<Resolved, Refusal> {
     Ok(Resolved { amount, parts, asked_by, field })
 }
 
-fn of_group(book: &Book, lines: &[Line], group: &Group, index: usize) -> Result<Vec<Part>, Refusal> {
+fn of_group(
+    book: &Book,
+    lines: &[Line],
+    group: &Group,
+    index: usize,
+) -> Result<Vec<Part>, Refusal> {
     let members: Vec<&Line> = group.members.iter().map(|at| &lines[*at]).collect();
     let left: Vec<Minor> = members.iter().map(|line| line.left()).collect();
     let all = sum(left.iter().copied());
@@ -150,7 +165,9 @@ fn of_group(book: &Book, lines: &[Line], group: &Group, index: usize) -> Result<
                 return Err(too_many(members[0], units, members[0].quantity_left(), index));
             }
             let most = match group.units {
-                Some(units) => members.iter().map(|line| of_units(line, members[0], units)).collect(),
+                Some(units) => {
+                    members.iter().map(|line| of_units(line, members[0], units)).collect()
+                }
                 None => left,
             };
             Ok(match group.share {

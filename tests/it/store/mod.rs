@@ -4,6 +4,7 @@
 mod anchor;
 mod commands;
 mod lists;
+mod refunds;
 mod search;
 mod verify;
 mod webhooks;
