@@ -94,6 +94,7 @@ async fn every_state_has_its_name() {
     let body = json!({"order": order, "amount": "1.00", "confirm": false});
     let proposed = shop.post("/v1/refunds", body).once().send().await.expect(201).json();
     assert_eq!(shop.again(&proposed).await["state"], "pending");
+    shop.site.clock.advance_ms(30 * 24 * 60 * 60 * 1000);
     expire(&shop).await;
     has(
         &shop.again(&waiting).await,
