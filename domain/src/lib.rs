@@ -10,6 +10,7 @@ pub mod command;
 pub mod credit;
 pub mod decide;
 pub mod event;
+pub mod group;
 pub mod ids;
 pub mod merchant;
 pub mod money;

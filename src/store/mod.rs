@@ -37,8 +37,8 @@ use refundry_domain::webhook::{Delivery, Endpoint};
 
 pub use self::credits::Credits;
 pub use self::query::{
-    EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Search, Slice,
-    TransactionFilter, TransactionKind, TransactionRow,
+    Bound, Comparison, EventFilter, Measured, Movement, OrderFilter, Page, RefundFilter,
+    RefundSearch, ReturnFilter, Search, Slice, TransactionFilter, TransactionKind, TransactionRow,
 };
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 

@@ -3,6 +3,7 @@
 
 mod checks;
 mod credit;
+mod groups;
 mod notes;
 mod orders;
 mod outside;

@@ -7,6 +7,7 @@ mod credits;
 mod lists;
 mod notes;
 mod outside;
+mod refunds;
 mod search;
 mod tokens;
 mod verify;
