@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod config;
 mod connections;
+mod customer;
 mod delivery;
 mod dialects;
 mod gateways;
@@ -16,6 +17,7 @@ mod ledger;
 mod outbound;
 mod store;
 mod telemetry;
+mod transfers;
 mod workers;
 
 pub use cli::run;

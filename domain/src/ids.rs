@@ -33,6 +33,8 @@ numbered! {
     EventId,
     /// Of a webhook.
     EndpointId,
+    /// A file of bank transfers.
+    TransferFileId,
 }
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.

@@ -4,6 +4,8 @@ pub mod bank;
 pub mod day_key;
 pub mod gate;
 pub mod limits;
+pub mod links;
+pub mod reseal;
 pub mod seal;
 pub mod secret;
 

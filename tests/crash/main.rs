@@ -8,6 +8,7 @@
 )]
 
 mod faults;
+mod itself;
 mod replicas;
 mod server;
 mod start;

@@ -12,6 +12,7 @@ use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use refundry::testing::access::gate::Gate;
+use refundry::testing::access::links::Links;
 use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
@@ -74,9 +75,10 @@ impl Site {
             timeout: Duration::from_secs(5),
         };
         let connections = Arc::new(Connections::new(Gateways::default(), means));
+        let links = Arc::new(Links::new(store.clone(), sealer.clone(), "https://shop.example"));
         let (tell, _nobody_listens) = mpsc::unbounded_channel();
         let mut site =
-            site(ledger.clone(), store, time, sealer.clone(), connections, counter(), tell);
+            site(ledger.clone(), store, time, links.clone(), connections, counter(), tell);
         let gate = site.gate.clone();
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });

@@ -3,6 +3,7 @@
 mod administration;
 mod orders;
 mod refunds;
+mod transfers;
 mod webhooks;
 
 use utoipa::openapi::RefOr;
@@ -16,6 +17,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
     orders::ROUTES
         .iter()
         .chain(refunds::ROUTES)
+        .chain(transfers::ROUTES)
         .chain(webhooks::ROUTES)
         .chain(administration::ROUTES)
 }

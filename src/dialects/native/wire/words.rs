@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use refundry_domain::ids::{
     EndpointId, EventId, GatewayId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId,
-    Timestamp, TransactionId,
+    Timestamp, TransactionId, TransferFileId,
 };
 use refundry_domain::merchant::Scope;
 use refundry_domain::money::{Currency, Minor, Money};
@@ -52,6 +52,7 @@ numbered! {
     GatewayId "gw_" "a gateway",
     MerchantId "mer_" "a merchant",
     EndpointId "whe_" "a webhook endpoint",
+    TransferFileId "btf_" "a file of bank transfers",
 }
 
 /// Reads `ord_12`; no other way to write the same number is taken.
@@ -142,6 +143,7 @@ pub type KeyTag = Id<KeyId>;
 pub type GatewayTag = Id<GatewayId>;
 pub type MerchantTag = Id<MerchantId>;
 pub type EndpointTag = Id<EndpointId>;
+pub type TransferFileTag = Id<TransferFileId>;
 pub type LineWord = Word<LineKind>;
 pub type PaymentWord = Word<PaymentKind>;
 pub type DestinationWord = Word<Destination>;
