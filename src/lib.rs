@@ -26,6 +26,7 @@ pub use cli::run;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::app::*;
+    pub use crate::transfers::context as transfer_context;
     pub mod access {
         pub use crate::access::*;
     }

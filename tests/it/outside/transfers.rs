@@ -38,6 +38,13 @@ async fn export(site: &Site, body: Value) -> Value {
     answer.json()
 }
 
+/// The id of a file of one transfer.
+pub async fn written(site: &Site) -> String {
+    debtor(site).await;
+    transfer(site, "of-a-file", "1.00", Some("Ada")).await;
+    export(site, json!({})).await["id"].as_str().unwrap().to_owned()
+}
+
 async fn file(site: &Site, made: &Value) -> String {
     let path = format!("/v1/bank_transfer_files/{}", made["id"].as_str().unwrap());
     let answer = site.get(&path).send().await.expect(200);
@@ -131,7 +138,7 @@ async fn the_file_is_what_a_bank_takes_element_by_element() {
     let names = [first, second].map(|id| id.replace("txn_", "TXN-"));
     let rows = [
         ("12.50", "Lukasz Zolc".to_owned(), "Refund of order 1001"),
-        ("0.01", "Ue".repeat(35), "Refund of order /R+D .7./"),
+        ("0.01", "Ue".repeat(35), "Refund of order /R+D (7)/"),
     ];
     for ((node, name), (amount, holder, said)) in transfers.iter().zip(names).zip(rows) {
         assert_eq!(inside(*node), ["PmtId", "Amt", "Cdtr", "CdtrAcct", "RmtInf"]);
