@@ -95,7 +95,7 @@ async fn show(
         Ok(open) => desk.standing(open, Entered::default()),
         Err(said) => said,
     };
-    answer(&headers, said)
+    answer(&headers, &said)
 }
 
 async fn take(
@@ -106,10 +106,10 @@ async fn take(
     let (parts, body) = request.into_parts();
     let open = match desk.find(&token).await {
         Ok(open) => open,
-        Err(said) => return answer(&parts.headers, said),
+        Err(said) => return answer(&parts.headers, &said),
     };
     let Some(details) = read(&parts.headers, body).await else {
-        return answer(&parts.headers, Said::Trouble);
+        return answer(&parts.headers, &Said::Trouble);
     };
     let said = desk.keep(open, details).await;
     if matches!(said, Said::Done { .. }) && !speaks_json(&parts.headers) {
@@ -121,7 +121,7 @@ async fn take(
         }
         return guarded(response);
     }
-    answer(&parts.headers, said)
+    answer(&parts.headers, &said)
 }
 
 /// A form of a browser, or JSON.
@@ -262,8 +262,8 @@ fn speaks_json(headers: &HeaderMap) -> bool {
         || (accepts.contains("application/json") && !accepts.contains("text/html"))
 }
 
-fn answer(headers: &HeaderMap, said: Said) -> Response {
-    let status = match &said {
+fn answer(headers: &HeaderMap, said: &Said) -> Response {
+    let status = match said {
         Said::Form { entered, .. } if !entered.wrong.is_empty() => StatusCode::UNPROCESSABLE_ENTITY,
         Said::Form { .. } | Said::Done { .. } => StatusCode::OK,
         Said::Gone => StatusCode::GONE,
@@ -274,9 +274,9 @@ fn answer(headers: &HeaderMap, said: Said) -> Response {
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let words = words::spoken(accepted.unwrap_or_default());
     let (kind, text) = if speaks_json(headers) {
-        ("application/json", document(words, &said).to_string())
+        ("application/json", document(words, said).to_string())
     } else {
-        ("text/html; charset=utf-8", html(words, &said))
+        ("text/html; charset=utf-8", html(words, said))
     };
     let mut response = (status, text).into_response();
     let fields = response.headers_mut();

@@ -16,7 +16,7 @@ use crate::harness::store::Home;
 
 fn master_key(data: &std::path::Path, action: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refundry"));
-    command.args(["master-key", action, "--data"]).arg(data).output().unwrap()
+    command.args(["master-key", "--data"]).arg(data).arg(action).output().unwrap()
 }
 
 /// What is not sealed anew would be lost with the old key: webhooks stop, customers' accounts are

@@ -137,7 +137,8 @@ fn tamperings(refund: i64, payment: i64, order: i64) -> Vec<(String, &'static st
             "INSERT INTO refunds SELECT merchant, 999999999, order_number, 0, return_number, \
             state, execution, destination, currency, amount, refunded, asked_by, kind, payment, \
             reason, note, failure_code, failure_message, parts, information, metadata, \
-            requested_by, confirmed_by, created_at, updated_at, settled_at FROM refunds LIMIT 1"
+            requested_by, confirmed_by, created_at, updated_at, settled_at, information_due \
+            FROM refunds LIMIT 1"
                 .to_owned(),
             "merchant",
         ),
