@@ -35,6 +35,10 @@ numbered! {
     EndpointId,
     /// A file of bank transfers.
     TransferFileId,
+    /// Of store credit, a gift card or a customer's balance.
+    AccountId,
+    /// Of an account.
+    EntryId,
 }
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.

@@ -2,6 +2,8 @@
 //! answer away.
 
 mod checks;
+mod credit;
+mod notes;
 mod orders;
 mod outside;
 mod parts;
@@ -19,6 +21,7 @@ use crate::ids::{MerchantId, Numbers, Timestamp};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 
+pub use credit::decide as decide_credit;
 pub use settle::standing;
 pub use words::kept as presentable;
 
@@ -67,6 +70,9 @@ pub fn decide(
             transactions::start(&mut draft, *worker, *lease_ms, context)
         }
         Command::Report(report) => transactions::report(&mut draft, report, context),
+        Command::Annotate { transaction, notes } => {
+            notes::annotate(&mut draft, *transaction, notes, context)
+        }
     }?;
     Ok((draft.book, draft.changes))
 }
@@ -79,7 +85,8 @@ fn check_target(book: &Book, command: &Command) -> Result<(), Refusal> {
         | Command::ChangeOrder(_)
         | Command::OpenReturn(_)
         | Command::ChangeReturn(_)
-        | Command::RequestRefund(_) => Ok(()),
+        | Command::RequestRefund(_)
+        | Command::Annotate { .. } => Ok(()),
         Command::ChangeRefund(_)
         | Command::Confirm { .. }
         | Command::Cancel { .. }

@@ -3,6 +3,7 @@
 mod administers;
 pub mod body;
 pub mod credential;
+mod credits;
 pub mod dates;
 pub mod desk;
 pub mod exact;
@@ -10,4 +11,5 @@ pub mod paging;
 pub mod problem;
 pub mod replay;
 pub mod right;
+pub mod tokens;
 pub mod transfers;

@@ -3,9 +3,12 @@
 
 mod anchor;
 mod commands;
+mod credits;
 mod lists;
+mod notes;
 mod outside;
 mod search;
+mod tokens;
 mod verify;
 mod webhooks;
 

@@ -1,6 +1,7 @@
 //! The table of all operations of `/v1`.
 
 mod administration;
+mod credits;
 mod orders;
 mod refunds;
 mod transfers;
@@ -18,6 +19,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         .iter()
         .chain(refunds::ROUTES)
         .chain(transfers::ROUTES)
+        .chain(credits::ROUTES)
         .chain(webhooks::ROUTES)
         .chain(administration::ROUTES)
 }

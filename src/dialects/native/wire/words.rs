@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use refundry_domain::credit::{AccountKind, EntryKind};
 use refundry_domain::ids::{
-    EndpointId, EventId, GatewayId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId,
-    Timestamp, TransactionId, TransferFileId,
+    AccountId, EndpointId, EntryId, EventId, GatewayId, KeyId, MerchantId, OrderId, OrderRef,
+    RefundId, ReturnId, Timestamp, TransactionId, TransferFileId,
 };
 use refundry_domain::merchant::Scope;
 use refundry_domain::money::{Currency, Minor, Money};
@@ -53,6 +54,8 @@ numbered! {
     MerchantId "mer_" "a merchant",
     EndpointId "whe_" "a webhook endpoint",
     TransferFileId "btf_" "a file of bank transfers",
+    AccountId "acc_" "a credit account",
+    EntryId "ent_" "an entry",
 }
 
 /// Reads `ord_12`; no other way to write the same number is taken.
@@ -106,7 +109,7 @@ macro_rules! vocabulary {
 
 vocabulary! {
     LineKind, PaymentKind, Destination, Execution, State, TransactionState, ReturnKind,
-    ReturnState, Scope, FailureCode,
+    ReturnState, Scope, FailureCode, AccountKind, EntryKind,
 }
 
 /// Reads a word, or says which there are.
@@ -144,6 +147,8 @@ pub type GatewayTag = Id<GatewayId>;
 pub type MerchantTag = Id<MerchantId>;
 pub type EndpointTag = Id<EndpointId>;
 pub type TransferFileTag = Id<TransferFileId>;
+pub type AccountTag = Id<AccountId>;
+pub type EntryTag = Id<EntryId>;
 pub type LineWord = Word<LineKind>;
 pub type PaymentWord = Word<PaymentKind>;
 pub type DestinationWord = Word<Destination>;
@@ -154,6 +159,8 @@ pub type ReturnKindWord = Word<ReturnKind>;
 pub type ReturnStateWord = Word<ReturnState>;
 pub type ScopeWord = Word<Scope>;
 pub type FailureWord = Word<FailureCode>;
+pub type AccountKindWord = Word<AccountKind>;
+pub type EntryKindWord = Word<EntryKind>;
 
 /// A currency by its ISO 4217 code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
