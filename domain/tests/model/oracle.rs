@@ -28,7 +28,7 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
             let amount = i128::from(refund.amount.get());
             let approved = *may_approve || !needs_approval(shop, amount);
             let gateways = refund.transactions.iter().all(|row| {
-                let told = row.execution == Execution::Automatic
+                let told = matches!(row.execution, Execution::Automatic | Execution::Internal)
                     && shop.policy.notify_only.covers(refund.to);
                 let sendable =
                     has_gateway(shop, row.execution, &row.provider) && !told && !row.contradicted;
@@ -389,7 +389,7 @@ fn executable(
                 })
         }
         Some(Execution::Notify | Execution::Manual) => true,
-        Some(Execution::Internal) => keeps(shop, to),
+        Some(Execution::Internal) => !told && keeps(shop, to),
         None => {
             original
                 || told
@@ -412,8 +412,9 @@ fn keeps(shop: &Shop, to: Destination) -> bool {
 
 /// Whether so much more is more than the account can hold.
 fn overflows(shop: &Shop, to: Destination, execution: Option<Execution>, amount: i128) -> bool {
-    let kind =
-        AccountKind::of(to).filter(|_| matches!(execution, None | Some(Execution::Internal)));
+    let told = shop.policy.notify_only.covers(to);
+    let kept = execution == Some(Execution::Internal) || (execution.is_none() && !told);
+    let kind = AccountKind::of(to).filter(|_| kept);
     kind.is_some_and(|kind| shop.vault.balance(kind) + amount > i128::from(Minor::MAX.get()))
 }
 

@@ -12,3 +12,4 @@ pub mod problem;
 pub mod replay;
 pub mod right;
 pub mod tokens;
+pub mod transfers;
