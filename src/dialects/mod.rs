@@ -36,3 +36,7 @@ pub fn router() -> Router<Desk> {
 /// Which route answered: an extension of every response of a dialect, for the metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Served(pub &'static str);
+
+/// Where a request came from: an extension of every request that came over a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub std::net::IpAddr);

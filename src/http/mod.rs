@@ -17,6 +17,7 @@ use crate::access::gate::Gate;
 use crate::access::seal::Sealer;
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::console;
 use crate::delivery::Counter;
 use crate::dialects;
 use crate::dialects::shared::problem::Problem;
@@ -35,6 +36,7 @@ pub struct Site {
     stop: watch::Sender<bool>,
 }
 
+#[expect(clippy::too_many_arguments, reason = "it is the list of what a site stands on")]
 /// The site over a ledger and its store. What providers report goes into `notices`.
 pub fn site(
     ledger: Arc<Ledger>,
@@ -43,6 +45,7 @@ pub fn site(
     sealer: Arc<Sealer>,
     connections: Arc<Connections>,
     counter: Counter,
+    sessions: console::Rules,
     notices: mpsc::UnboundedSender<Notice>,
 ) -> Site {
     let (stop, stopping) = watch::channel(false);
@@ -54,8 +57,10 @@ pub fn site(
     let gate = Arc::new(Gate::new(store, clock.clone()));
     let health = health::router(ledger.clone(), metrics.clone(), connections.clone());
     let inbox = inbox::router(connections.clone(), notices, clock);
+    let desk = Desk::new(ledger, gate.clone(), sealer, connections, counter, stopping);
     let router = dialects::router()
-        .with_state(Desk::new(ledger, gate.clone(), sealer, connections, counter, stopping))
+        .with_state(desk.clone())
+        .merge(console::router(desk, sessions))
         .merge(inbox)
         .merge(health)
         .merge(docs::router())

@@ -20,10 +20,15 @@ const LAYERS: &[(&str, &[&str])] = &[
         "dialects",
         &["ledger", "delivery", "access", "store", "clock", "connections", "gateways", "http"],
     ),
+    (
+        "console",
+        &["ledger", "delivery", "access", "store", "clock", "connections", "gateways", "dialects"],
+    ),
     ("workers", &["ledger", "delivery", "access", "store", "connections", "gateways", "clock"]),
     (
         "http",
         &[
+            "console",
             "dialects",
             "delivery",
             "ledger",
@@ -41,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "access",
             "clock",
             "config",
+            "console",
             "delivery",
             "connections",
             "dialects",

@@ -24,10 +24,12 @@ use crate::access::day_key::Digested;
 use crate::access::gate::{Admitted, Denied, Gate};
 use crate::access::limits::Standing;
 use crate::access::seal::Sealer;
+use crate::connections::breaker::Circuit;
 use crate::connections::{self, Connections};
-use crate::delivery::Counter;
+use crate::delivery::{Counter, Message};
 use crate::gateways::connectors::Texts;
 use crate::ledger::{Answered, Fault, Ledger};
+use crate::store::Standing as BooksStanding;
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
 use crate::store::{
     Administered, Claim, Event, EventFilter, OrderFilter, Page, RefundFilter, ReturnFilter, Slice,
@@ -105,6 +107,30 @@ impl Desk {
         given: &str,
     ) -> Result<(Arc<Admitted>, Standing), Denied> {
         self.0.gate.admit_by_day(&self.0.sealer, key, given).await
+    }
+}
+
+/// What the console needs besides, which has sessions where the dialects have credentials.
+impl Desk {
+    /// As [`Desk::admit`], by a key whose secret was shown when the session began.
+    pub async fn admit_session(
+        &self,
+        merchant: MerchantId,
+        key: KeyId,
+    ) -> Result<(Arc<Admitted>, Standing), Denied> {
+        self.0.gate.admit_session(merchant, key).await
+    }
+
+    pub fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.ledger.now()
+    }
+
+    pub async fn merchant(&self, merchant: MerchantId) -> Result<Option<Merchant>, StoreError> {
+        self.0.ledger.books().merchant(merchant).await
     }
 }
 
@@ -431,6 +457,31 @@ impl Right<Administers> {
         page: Page,
     ) -> Result<Slice<Event>, StoreError> {
         self.store().events(self.merchant(), filter, page).await
+    }
+
+    /// What an endpoint is sent about an event, as it is made now.
+    pub async fn message(
+        &self,
+        endpoint: &Endpoint,
+        event: &Event,
+    ) -> Result<Option<Message>, StoreError> {
+        match self.counter().formats.named(&endpoint.format) {
+            Some(format) => format.message(self.store(), event).await,
+            None => Ok(None),
+        }
+    }
+
+    /// How the books compared with their anchor when they were opened.
+    pub fn standing(&self) -> BooksStanding {
+        self.store().standing()
+    }
+
+    /// Whether a gateway is sent nothing for a while because it does not answer.
+    pub fn is_left_alone(&self, gateway: &str) -> bool {
+        let mine = |(merchant, name, circuit): &(MerchantId, String, Circuit)| {
+            *merchant == self.merchant() && name == gateway && *circuit != Circuit::Closed
+        };
+        self.desk.0.connections.breakers.all().iter().any(mine)
     }
 
     /// Which formats and addresses webhook endpoints may have.

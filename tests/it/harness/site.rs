@@ -16,6 +16,7 @@ use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
 use refundry::testing::connections::{Connections, Means};
+use refundry::testing::console::Rules;
 use refundry::testing::delivery::{Addresses, Counter, Counts, Formats};
 use refundry::testing::dialects::native::format::Native;
 use refundry::testing::gateways::{Gateways, connectors};
@@ -75,8 +76,16 @@ impl Site {
         };
         let connections = Arc::new(Connections::new(Gateways::default(), means));
         let (tell, _nobody_listens) = mpsc::unbounded_channel();
-        let mut site =
-            site(ledger.clone(), store, time, sealer.clone(), connections, counter(), tell);
+        let mut site = site(
+            ledger.clone(),
+            store,
+            time,
+            sealer.clone(),
+            connections,
+            counter(),
+            SESSIONS,
+            tell,
+        );
         let gate = site.gate.clone();
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
@@ -167,6 +176,9 @@ impl Site {
         drop(self.stop.take());
     }
 }
+
+/// Half an hour of idleness, half a day in all.
+pub const SESSIONS: Rules = Rules { idle_ms: 30 * 60 * 1000, life_ms: 12 * 60 * 60 * 1000 };
 
 /// Webhooks to this machine only.
 pub fn counter() -> Counter {
