@@ -93,6 +93,7 @@ impl App {
         let (ledger, hints) = Ledger::new(store.clone(), clock.clone(), gateways.abilities());
         let sealer = Arc::new(sealer(&config)?);
         let first_key = first_key(&ledger, &config, &sealer).await?;
+        ledger.wait_at_most(ms(config.answers.wait_ms));
         ledger.count_connections(connectors::abilities);
         let means = Means {
             store: store.clone(),

@@ -93,6 +93,7 @@ pub struct Seal {
 #[serde(deny_unknown_fields)]
 pub struct Answers {
     pub keep_days: u32,
+    pub wait_ms: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -259,6 +260,10 @@ impl Config {
         if self.database.connections < 2 {
             let text = "it must be at least 2, one to write and one to read";
             return rule("database.connections", 1, text);
+        }
+        if self.answers.wait_ms > 10_000 {
+            let text = "clients give up before; it is at most 10000";
+            return rule("answers.wait_ms", self.answers.wait_ms, text);
         }
         for (name, value) in [
             ("database.timeout_ms", self.database.timeout_ms),

@@ -157,6 +157,9 @@ pub enum What {
     Amount(Stated),
     /// Of what was captured, or with a kind, of those lines.
     Percent(Percent),
+    /// Everything that is left: of the payment that is named, else of the order; with a kind, of
+    /// those lines.
+    Rest,
     Items(Vec<ItemAsk>),
 }
 

@@ -231,6 +231,14 @@ impl Exact {
         })
     }
 
+    /// This many minor units of a currency with so many decimals, as the amount in major units:
+    /// 1998 of two decimals is 19.98. `None` for what is no whole number.
+    pub fn of_minor_units(self, decimals: u8) -> Option<Exact> {
+        self.units(0)?;
+        let scale = if self.digits == 0 { 0 } else { self.scale + i32::from(decimals) };
+        Some(Exact { digits: self.digits, scale })
+    }
+
     /// How many units of 10^-decimals this is; `None` if it is no whole number of them.
     ///
     /// What does not fit comes back as the nearest that does: far beyond every limit here.

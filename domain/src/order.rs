@@ -8,6 +8,20 @@ use crate::money::{Currency, Minor};
 /// The caller's own notes on a row: up to [`METADATA_KEYS`] pairs, kept and shown, never interpreted.
 pub type Metadata = BTreeMap<String, String>;
 
+/// The note by which orders and refunds are looked up: the caller's own names of them, several with
+/// semicolons between. They need not be unique.
+pub const TRACKING_ID: &str = "tracking_id";
+
+/// The names by which a row with these notes is found: the note as it is, and each of its parts.
+pub fn tracking_ids(metadata: &Metadata) -> Vec<&str> {
+    let Some(all) = metadata.get(TRACKING_ID) else { return Vec::new() };
+    let mut names: Vec<&str> = all.split(';').chain([all.as_str()]).collect();
+    names.retain(|name| !name.is_empty());
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// How many pairs of metadata a row may have.
 pub const METADATA_KEYS: usize = 20;
 

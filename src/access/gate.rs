@@ -48,6 +48,13 @@ pub struct Admitted {
     limit: Arc<Limit>,
 }
 
+impl Admitted {
+    /// Requests a second that the key may make in the long run.
+    pub fn rate(&self) -> u32 {
+        self.limit.rate.get()
+    }
+}
+
 /// Why somebody is not let in.
 #[derive(Debug)]
 pub enum Denied {

@@ -1,5 +1,6 @@
 //! How fast one key may ask.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
+use refundry_domain::ids::{KeyId, Timestamp};
 
 use crate::clock::Clock;
 
@@ -110,6 +112,30 @@ impl Limit {
     fn standing(&self, allowed: bool, remaining: u32, reset_seconds: u64) -> Standing {
         let quota = self.burst.get();
         Standing { allowed, quota, window_seconds: BURST_SECONDS, remaining, reset_seconds }
+    }
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How often each key has asked today, by UTC.
+#[derive(Default)]
+pub struct Days(Mutex<HashMap<KeyId, (i64, u32)>>);
+
+impl Days {
+    /// Counts a request; when the day's are used up, answers in how many seconds the next begins.
+    pub fn take(&self, key: KeyId, most: u32, now: Timestamp) -> Result<(), u64> {
+        let today = now.0.div_euclid(DAY_MS);
+        let mut counts = self.0.lock();
+        let (day, count) = counts.entry(key).or_insert((today, 0));
+        if *day != today {
+            (*day, *count) = (today, 0);
+        }
+        if *count >= most {
+            let left = DAY_MS - now.0.rem_euclid(DAY_MS);
+            return Err(u64::try_from(left / 1000).unwrap_or_default() + 1);
+        }
+        *count += 1;
+        Ok(())
     }
 }
 

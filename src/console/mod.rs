@@ -23,7 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 
-use crate::dialects::shared::right::Desk;
+use crate::dialects::shared::desk::Desk;
 pub use session::Rules;
 use session::Throttle;
 

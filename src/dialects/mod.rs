@@ -1,12 +1,14 @@
 //! The APIs that are spoken, one folder each.
 
+pub mod begateway;
 pub mod idosell;
 pub mod native;
+pub mod returngo;
 pub mod shared;
 
 use axum::Router;
 
-use shared::right::Desk;
+use shared::desk::Desk;
 
 /// A public API as it is mounted.
 pub struct Dialect {
@@ -17,9 +19,11 @@ pub struct Dialect {
 }
 
 /// All that are spoken. A new one is a folder, and a line here.
-pub const ALL: [Dialect; 2] = [
+pub const ALL: [Dialect; 4] = [
     Dialect { prefix: None, router: native::router },
+    Dialect { prefix: Some("/begateway"), router: begateway::router },
     Dialect { prefix: Some("/idosell"), router: idosell::router },
+    Dialect { prefix: Some("/returngo"), router: returngo::router },
 ];
 
 /// Every dialect at its original paths, and each under its own prefix.

@@ -7,24 +7,32 @@ pub mod verify;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::{Command, Target};
-use refundry_domain::ids::{MerchantId, Timestamp};
+use refundry_domain::ids::{MerchantId, Timestamp, TransactionId};
 use refundry_domain::merchant::{Administration, Settings};
 use refundry_domain::policy::{Abilities, Policy};
 use refundry_domain::refusal::Refusal;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::access::Caller;
 use crate::clock::Clock;
-use crate::store::{Administered, Answer, Claim, Intent, Settlement, Store, StoreError};
+use crate::store::{
+    Administered, Answer, Claim, Intent, Settlement, Store, StoreError, TransactionRow,
+};
 
 /// How long a merchant's settings are believed before they are read again, so that a change made
 /// through another replica takes effect.
 const SETTINGS_TTL_MS: i64 = 5_000;
+
+/// How often a refund is looked at whose outcome is waited for: at least, and at most.
+const LOOK_LEAST: Duration = Duration::from_millis(10);
+const LOOK_MOST: Duration = Duration::from_millis(100);
 
 /// Work that a commit has just made, told to the workers so that they need not look for it.
 pub type Hint = (MerchantId, Work);
@@ -47,6 +55,8 @@ pub struct Ledger {
     commits: watch::Sender<u64>,
     observer: OnceLock<Observer>,
     able: OnceLock<Able>,
+    /// How long an answer waits for what a provider says of its refund.
+    patience: OnceLock<Duration>,
 }
 
 /// Why a command was neither carried out nor refused by a rule.
@@ -93,6 +103,7 @@ impl Ledger {
             commits: watch::Sender::new(0),
             observer: OnceLock::new(),
             able: OnceLock::new(),
+            patience: OnceLock::new(),
         };
         (Arc::new(ledger), told)
     }
@@ -114,6 +125,43 @@ impl Ledger {
     /// Has the merchants' own connections count, from now on.
     pub fn count_connections(&self, able: Able) {
         let _ = self.able.set(able);
+    }
+
+    /// Has [`Ledger::outcome`] wait so long; it does not wait before.
+    pub fn wait_at_most(&self, patience: Duration) {
+        let _ = self.patience.set(patience);
+    }
+
+    /// The transaction as it is once its provider has answered, or when the wait for that is over.
+    pub async fn outcome(
+        &self,
+        merchant: MerchantId,
+        transaction: TransactionId,
+    ) -> Result<Option<TransactionRow>, StoreError> {
+        let until = Instant::now() + self.patience.get().copied().unwrap_or_default();
+        let mut commits = self.commits();
+        loop {
+            commits.mark_unchanged();
+            let row = self.store.transaction(merchant, transaction).await?;
+            let under_way = row.as_ref().is_some_and(|row| row.is_under_way());
+            if !under_way || Instant::now() >= until {
+                return Ok(row);
+            }
+            // Commits of other orders wake this up too, and other processes' commits do not.
+            tokio::time::sleep(LOOK_LEAST).await;
+            let look_again = until.min(Instant::now() + LOOK_MOST);
+            let _ = tokio::time::timeout_at(look_again, commits.changed()).await;
+        }
+    }
+
+    /// Lets a name have one holder at a time in this process; none while somebody else has it.
+    pub fn hold(self: &Arc<Self>, merchant: MerchantId, name: &str) -> Result<Held, Fault> {
+        let name = (merchant, name.to_owned());
+        if self.running.lock().insert(name.clone()) {
+            Ok(Held { ledger: self.clone(), name })
+        } else {
+            Err(Fault::InProgress)
+        }
     }
 
     /// Ticks with every commit, for those who follow the events.
@@ -235,6 +283,18 @@ impl Ledger {
         self.policies.write().remove(&caller.merchant);
         self.commits.send_modify(|count| *count += 1);
         Ok(done)
+    }
+}
+
+/// A name that somebody has; see [`Ledger::hold`].
+pub struct Held {
+    ledger: Arc<Ledger>,
+    name: (MerchantId, String),
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.ledger.running.lock().remove(&self.name);
     }
 }
 

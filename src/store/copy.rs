@@ -24,7 +24,7 @@ pub struct Table {
 }
 
 /// Everything but the installation's name and its next number.
-pub const TABLES: [Table; 16] = [
+pub const TABLES: [Table; 17] = [
     Table { name: "merchants", key: &["number"] },
     Table { name: "keys", key: &["merchant", "number"] },
     Table { name: "key_digests", key: &["merchant", "hash"] },
@@ -36,6 +36,7 @@ pub const TABLES: [Table; 16] = [
     Table { name: "events", key: &["merchant", "number"] },
     Table { name: "seals", key: &["number"] },
     Table { name: "claims", key: &["merchant", "digest"] },
+    Table { name: "tracking", key: &["merchant", "tracking_id", "number"] },
     Table { name: "answers", key: &["merchant", "number"] },
     Table { name: "connections", key: &["merchant", "name"] },
     Table { name: "webhook_endpoints", key: &["merchant", "number"] },

@@ -1,5 +1,6 @@
 //! Whether a row that is at hand is one that a filter asks for.
 
+use refundry_domain::order::tracking_ids;
 use refundry_domain::refund::Refund;
 
 use super::{Movement, RefundFilter, TransactionFilter, TransactionKind, TransactionRow};
@@ -10,6 +11,10 @@ pub fn refund(refund: &Refund, filter: &RefundFilter) -> bool {
         && filter.return_id.is_none_or(|id| refund.return_id == Some(id))
         && filter.execution.is_none_or(|execution| refund.execution == execution)
         && filter.to.is_none_or(|to| refund.to == to)
+        && filter
+            .tracking_id
+            .as_deref()
+            .is_none_or(|wanted| tracking_ids(&refund.metadata).contains(&wanted))
         && filter.created_from.is_none_or(|from| refund.created_at >= from)
         && filter.created_until.is_none_or(|until| refund.created_at < until)
 }

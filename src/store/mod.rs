@@ -9,7 +9,9 @@ mod fits;
 mod migrations;
 mod page;
 pub mod postgres;
+mod query;
 mod rows;
+mod search;
 mod settle;
 pub mod sqlite;
 pub mod webhooks;
@@ -25,16 +27,17 @@ use refundry_domain::ids::{
     TransactionId,
 };
 use refundry_domain::merchant::{Administration, Connection, Key, Merchant};
-use refundry_domain::money::Currency;
-use refundry_domain::order::{Chain, Order, Payment, PaymentKind};
+use refundry_domain::order::{Chain, Order};
 use refundry_domain::policy::Policy;
-use refundry_domain::refund::{
-    Destination, Execution, Refund, RefundTransaction, State, TransactionState,
-};
+use refundry_domain::refund::Refund;
 use refundry_domain::refusal::Refusal;
-use refundry_domain::returns::{Return, ReturnKind, ReturnState};
+use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
 
+pub use self::query::{
+    EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Search, Slice,
+    TransactionFilter, TransactionKind, TransactionRow,
+};
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 
 /// One command on its way into the books.
@@ -102,106 +105,6 @@ pub enum StoreError {
     /// A row holds what no version of this program writes.
     #[error("the books are damaged: {0}")]
     Damaged(String),
-}
-
-/// Which part of a list is wanted; lists are newest first unless `oldest_first`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Only what follows the row of this number in the list's order.
-    pub after: Option<i64>,
-    /// Only what precedes it: the rows nearest to it, still in the list's order.
-    pub before: Option<i64>,
-    /// How many rows at most; at least 1.
-    pub limit: u32,
-    pub oldest_first: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slice<T> {
-    pub rows: Vec<T>,
-    /// Whether the list goes on beyond these rows, in the direction that was paged.
-    pub more: bool,
-}
-
-/// Fields that are given must all match; an empty list of values matches everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrderFilter {
-    pub reference: Option<String>,
-    pub customer: Option<String>,
-    pub created_from: Option<Timestamp>,
-    /// Exclusive.
-    pub created_until: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RefundFilter {
-    pub states: Vec<State>,
-    pub order: Option<OrderId>,
-    pub return_id: Option<ReturnId>,
-    pub execution: Option<Execution>,
-    pub to: Option<Destination>,
-    pub created_from: Option<Timestamp>,
-    pub created_until: Option<Timestamp>,
-}
-
-/// The kind of any transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransactionKind {
-    In(PaymentKind),
-    Refund,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TransactionFilter {
-    pub kinds: Vec<TransactionKind>,
-    /// Of refund transactions; payments have none and do not match when states are asked for.
-    pub states: Vec<TransactionState>,
-    pub order: Option<OrderId>,
-    pub refund: Option<RefundId>,
-    pub provider: Option<String>,
-    pub provider_reference: Option<String>,
-    pub created_from: Option<Timestamp>,
-    pub created_until: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReturnFilter {
-    pub kind: Option<ReturnKind>,
-    pub states: Vec<ReturnState>,
-    pub order: Option<OrderId>,
-    pub reference: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventFilter {
-    pub order: Option<OrderId>,
-    /// The number of the row that it is about.
-    pub subject: Option<i64>,
-    pub names: Vec<String>,
-}
-
-/// A transaction of either direction, with what is needed to show it by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransactionRow {
-    pub order: OrderId,
-    pub currency: Currency,
-    pub movement: Movement,
-}
-
-impl TransactionRow {
-    /// The transaction's own number.
-    pub fn number(&self) -> i64 {
-        match &self.movement {
-            Movement::In(payment) => payment.id.0,
-            Movement::Back(row) => row.id.0,
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Movement {
-    In(Payment),
-    Back(RefundTransaction),
 }
 
 /// An event as it is kept for good.

@@ -3,8 +3,9 @@
 use super::checks;
 use crate::book::{Book, sum};
 use crate::command::{Ask, ItemShare, LineRef, What};
+use crate::ids::TransactionId;
 use crate::money::{Currency, Minor, Percent};
-use crate::order::{Line, LineKind};
+use crate::order::{Line, LineKind, Payment};
 use crate::refund::{AskedBy, Part};
 use crate::refusal::Refusal;
 use crate::split::split;
@@ -25,6 +26,8 @@ pub struct Resolved {
 pub enum Wanted {
     Amount(Minor),
     Percent(Percent),
+    /// Of the payment, when one is named.
+    Rest(Option<TransactionId>),
     Items(Vec<(usize, Share)>),
 }
 
@@ -55,6 +58,7 @@ pub fn read(book: &Book, ask: &Ask, lines: &[usize]) -> Result<Wanted, Refusal> 
             checks::stated(|| "amount".to_owned(), stated, currency).map(Wanted::Amount)
         }
         What::Percent(percent) => Ok(Wanted::Percent(*percent)),
+        What::Rest => Ok(Wanted::Rest(ask.payment)),
         What::Items(items) if items.is_empty() => {
             Err(Refusal::Missing { field: "items".to_owned(), what: "At least one item" })
         }
@@ -114,8 +118,29 @@ pub fn resolve(book: &Book, wanted: &Wanted, kind: Option<LineKind>) -> Result<R
                 field: "percent",
             })
         }
+        (Wanted::Rest(payment), kind) => rest(book, *payment, kind),
         (Wanted::Items(items), _) => by_items(book, items),
     }
+}
+
+/// Everything that is left of a payment or of all, or of the lines of a kind.
+fn rest(
+    book: &Book,
+    payment: Option<TransactionId>,
+    kind: Option<LineKind>,
+) -> Result<Resolved, Refusal> {
+    let amount = if let Some(kind) = kind {
+        sum(book.lines.iter().filter(|line| line.kind == kind).map(Line::left))
+    } else {
+        let wanted = |row: &&Payment| payment.is_none_or(|id| row.id == id);
+        sum(book.payments.iter().filter(wanted).map(Payment::left))
+    };
+    let parts = match kind {
+        Some(kind) => over_kind(book, amount, kind, "amount")?,
+        None => Vec::new(),
+    };
+    let amount = not_nothing(amount, "amount")?;
+    Ok(Resolved { amount, parts, asked_by: AskedBy::Amount, field: "amount" })
 }
 
 /// Divides an amount over the lines of a kind by what is left of each.

@@ -223,6 +223,21 @@ pub fn amount_of(shop: &Shop, ask: &Ask) -> Option<i128> {
             let amount = share(*percent, lines.map(|line| i128::from(line.amount.get())).sum());
             of_kind(shop, kind, amount).then_some(amount)?
         }
+        (What::Rest, None) => {
+            let named = ask.payment.map(|id| id.0);
+            let rows = left(shop).into_iter();
+            rows.filter(|(id, _)| named.is_none_or(|named| named == *id))
+                .map(|(_, left)| left)
+                .sum()
+        }
+        (What::Rest, Some(kind)) => {
+            let lines = shop.book.lines.iter().zip(&shop.replay.lines);
+            let amount = lines
+                .filter(|(line, _)| line.kind == kind)
+                .map(|(_, row)| row.amount - row.taken)
+                .sum();
+            of_kind(shop, kind, amount).then_some(amount)?
+        }
         (What::Items(_), Some(_)) => return None,
         (What::Items(_), None) => items(shop, ask)?,
     };

@@ -201,9 +201,10 @@ impl Known {
 }
 
 pub fn ask(random: &mut Random, known: &Known) -> Ask {
-    let what = match random.below(6) {
-        0 => What::Percent(percent(random)),
-        1 | 2 if known.lines > 0 => {
+    let what = match random.below(13) {
+        0 | 7 => What::Percent(percent(random)),
+        12 => What::Rest,
+        1 | 2 | 8 | 9 if known.lines > 0 => {
             let items = (0..1 + random.below(3)).map(|_| item(random, known)).collect();
             What::Items(items)
         }

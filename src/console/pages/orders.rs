@@ -23,6 +23,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let filter = OrderFilter {
         reference: visit.query.text("reference").map(str::to_owned),
         customer: visit.query.text("customer").map(str::to_owned),
+        tracking_id: None,
         created_from: visit.query.text("from").and_then(|day| visit.say.start_of(day)),
         created_until: visit.query.text("until").and_then(|day| visit.say.end_of(day)),
     };
@@ -123,7 +124,7 @@ struct PaymentView {
 }
 
 struct LineView {
-    cells: Vec<Cell>,
+    cells: Vec<(&'static str, Cell)>,
     bar: Bar,
 }
 
@@ -136,6 +137,7 @@ struct OrderPage<'a> {
     facts: Vec<Fact>,
     total: Bar,
     left: Cell,
+    captured: Cell,
     can_refund: bool,
     payments: Vec<PaymentView>,
     lines: Vec<LineView>,
@@ -172,6 +174,7 @@ pub async fn show(visit: Visit) -> Result<Response, Trouble> {
             left,
         ),
         left: Cell::money(left, order.currency),
+        captured: Cell::money(order.captured, order.currency),
         can_refund: shell.writes && !left.is_zero(),
         payments: book
             .payments
@@ -250,13 +253,13 @@ fn line(row: &Line, currency: Currency) -> LineView {
     let what = what.map_or(label::line(row.kind), String::as_str);
     let units = format!("{} of {} left", row.quantity_left(), row.quantity);
     let cells = vec![
-        Cell::text(row.position.to_string()),
-        Cell::text(what),
-        Cell::text(label::line(row.kind)),
-        Cell::text(units),
-        Cell::money(row.amount, currency),
-        Cell::money(row.taken, currency),
-        Cell::money(row.left(), currency),
+        ("Line", Cell::text(row.position.to_string())),
+        ("What", Cell::text(what)),
+        ("Kind", Cell::text(label::line(row.kind))),
+        ("Units", Cell::text(units)),
+        ("Amount", Cell::money(row.amount, currency)),
+        ("Taken", Cell::money(row.taken, currency)),
+        ("Left", Cell::money(row.left(), currency)),
     ];
     let pieces = [("paid", "Refunded or held", row.taken), ("left", "Left", row.left())];
     LineView { cells, bar: Bar::of(row.amount, currency, &pieces) }

@@ -36,6 +36,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
             .and_then(|id| super::super::visit::id(id, "ord_"))
             .map(refundry_domain::ids::OrderId),
         return_id: None,
+        tracking_id: None,
         execution: query.text("execution").and_then(Execution::parse),
         to: query.text("to").and_then(Destination::parse),
         created_from: query.text("from").and_then(|day| visit.say.start_of(day)),

@@ -18,9 +18,9 @@ use super::wire::{Group, Value};
 use super::{Repeat, rest, source, wsdl};
 use crate::access::gate::{Admitted, Denied};
 use crate::dialects::Served;
+use crate::dialects::shared::desk::Desk;
 use crate::dialects::shared::problem::{Code, Problem};
 use crate::dialects::shared::replay::{self, Once};
-use crate::dialects::shared::right::Desk;
 use crate::dialects::shared::{body, credential};
 
 const ROUTE: &str = "/api/?gate={gate}/{method}/{version}/{form}";

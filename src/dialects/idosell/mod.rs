@@ -27,8 +27,9 @@ use self::answer::Reply;
 use self::method::Method;
 use self::refusals::Trouble;
 use self::wire::Group;
+use super::shared::desk::Desk;
 use super::shared::replay::Once;
-use super::shared::right::{Confirms, Desk, Reads, Right, Writes};
+use super::shared::right::{Confirms, Reads, Right, Writes};
 use crate::access::gate::Admitted;
 
 /// Which method and version is meant is in the path or the query, and so in the handlers.

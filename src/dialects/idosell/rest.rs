@@ -17,9 +17,9 @@ use super::wire::{Group, Value, is_digits, missing};
 use crate::access::gate::{Admitted, Denied};
 use crate::access::limits::Standing;
 use crate::dialects::Served;
+use crate::dialects::shared::desk::Desk;
 use crate::dialects::shared::problem::{Code, JSON, Problem};
 use crate::dialects::shared::replay::{self, Once};
-use crate::dialects::shared::right::Desk;
 use crate::dialects::shared::{body, credential};
 
 const ELSEWHERE: &str = "/api/admin/{version}/refunds/{method}";

@@ -18,10 +18,11 @@ use super::wire::words::{Numbered, id};
 use crate::access::limits::Standing;
 use crate::dialects::Served;
 use crate::dialects::shared::body;
+use crate::dialects::shared::desk::Desk;
 use crate::dialects::shared::paging::Fields;
 use crate::dialects::shared::problem::{JSON, PROBLEM_JSON, Problem};
 use crate::dialects::shared::replay::{self, KeyRule, Once};
-use crate::dialects::shared::right::{Desk, Right, Scoped};
+use crate::dialects::shared::right::{Right, Scoped};
 use crate::ledger::Answered;
 use crate::store::{Answer, Render};
 

@@ -23,7 +23,7 @@ mod wire;
 
 use axum::Router;
 
-use super::shared::right::Desk;
+use super::shared::desk::Desk;
 
 /// The router of all routes of the table.
 pub fn router() -> Router<Desk> {

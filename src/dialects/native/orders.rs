@@ -41,6 +41,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Result<Response, Problem> 
     let filter = OrderFilter {
         reference: fields.take("reference")?,
         customer: fields.take("customer")?,
+        tracking_id: fields.take("tracking_id")?,
         created_from: fields.one("created_from", time)?,
         created_until: fields.one("created_until", time)?,
     };

@@ -41,6 +41,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Result<Response, Problem> 
         return_id: fields.one("return", expect_id)?,
         execution: fields.one("execution", word)?,
         to: fields.one("to", word)?,
+        tracking_id: fields.take("tracking_id")?,
         created_from: fields.one("created_from", time)?,
         created_until: fields.one("created_until", time)?,
     };

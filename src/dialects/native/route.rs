@@ -6,8 +6,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
 use super::routes::DRY_RUN;
+use crate::dialects::shared::desk::Desk;
 use crate::dialects::shared::replay::KeyRule;
-use crate::dialects::shared::right::{Desk, Reads, Scoped, Writes};
+use crate::dialects::shared::right::{Reads, Scoped, Writes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {

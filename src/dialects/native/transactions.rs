@@ -17,7 +17,7 @@ use super::wire::words::{expect_id, time, word};
 use crate::dialects::shared::exact::Figure;
 use crate::dialects::shared::problem::{Code, Problem};
 use crate::dialects::shared::right::{Reads, Right, Writes};
-use crate::store::{Answer, Movement, TransactionFilter, TransactionKind};
+use crate::store::{Answer, Movement, Search, TransactionFilter, TransactionKind};
 
 pub async fn list(right: Right<Reads>, call: Call) -> Result<Response, Problem> {
     let mut fields = call.fields()?;
@@ -31,6 +31,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Result<Response, Problem> 
         provider_reference: fields.take("provider_reference")?,
         created_from: fields.one("created_from", time)?,
         created_until: fields.one("created_until", time)?,
+        search: Search::default(),
     };
     fields.finish()?;
     let slice = right.transactions(filter, page).await?;

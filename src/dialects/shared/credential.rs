@@ -23,6 +23,14 @@ pub fn authorization(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     None
 }
 
+/// User and password of `Authorization: Basic`, when that is the only credential.
+pub fn basic_of(headers: &HeaderMap) -> Option<(String, String)> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("basic") { basic(rest.trim_matches(' ')) } else { None }
+}
+
 /// User and password of the `Basic` scheme.
 pub fn basic(encoded: &str) -> Option<(String, String)> {
     let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;

@@ -16,6 +16,23 @@ impl<'de> Deserialize<'de> for Figure {
     }
 }
 
+/// A text, or a number taken as it is written: clients send either where a name is a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        match json.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(json).map(Text).map_err(Error::custom),
+            Some(b'-' | b'0'..=b'9') if json.len() <= Exact::MOST_CHARS => {
+                Ok(Text(json.to_owned()))
+            }
+            Some(_) | None => Err(Error::custom("expected a text")),
+        }
+    }
+}
+
 fn read(json: &str) -> Result<Exact, String> {
     const EXPECTED: &str = "expected a decimal number such as \"27.01\"";
     let text = match json.as_bytes().first() {

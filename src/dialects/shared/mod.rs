@@ -1,8 +1,10 @@
 //! Mechanisms that every dialect needs. No shape of any one dialect is here.
 
+mod administers;
 pub mod body;
 pub mod credential;
 pub mod dates;
+pub mod desk;
 pub mod exact;
 pub mod paging;
 pub mod problem;

@@ -16,7 +16,14 @@ macro_rules! migrations {
         }),*]
     };
     ($file:literal) => {
-        migrations!($file: 1 "0001_books", 2 "0002_gateways", 3 "0003_webhooks", 4 "0004_day_keys")
+        migrations!(
+            $file:
+            1 "0001_books",
+            2 "0002_gateways",
+            3 "0003_webhooks",
+            4 "0004_day_keys",
+            5 "0005_tracking",
+        )
     };
 }
 

@@ -1,8 +1,8 @@
-//! Lists of orders, refunds, transactions and returns. Each list is of one moment.
+//! Lists of orders, refunds and returns. Each list is of one moment.
 
 use refundry_domain::ids::{MerchantId, OrderId, RefundId};
 use refundry_domain::order::Order;
-use refundry_domain::refund::{Refund, RefundTransaction, State, TransactionState};
+use refundry_domain::refund::{Refund, RefundTransaction, State};
 use refundry_domain::returns::Return;
 use tokio_postgres::Row;
 
@@ -12,10 +12,7 @@ use super::pool::{Lent, SNAPSHOT, Step, ask};
 use super::rows::{Cells, select};
 use crate::store::page::{merged, of_rows};
 use crate::store::rows;
-use crate::store::{
-    Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Slice, TransactionFilter,
-    TransactionRow, fits,
-};
+use crate::store::{Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Slice, fits};
 
 pub async fn orders(
     lent: &mut Lent,
@@ -26,6 +23,7 @@ pub async fn orders(
     let query = Query::new(rows::ORDER, "orders", merchant)
         .text("reference =", filter.reference.as_deref())
         .text("customer_reference =", filter.customer.as_deref())
+        .tracked(filter.tracking_id.as_deref())
         .created(filter.created_from, filter.created_until)
         .page(page);
     let found = ask(lent, vec![query.step()]).await?;
@@ -44,6 +42,7 @@ pub async fn refunds(
         of_rows(all, |refund| refund.id.0, page)
     } else {
         let indexed = filter.return_id.is_none()
+            && filter.tracking_id.is_none()
             && !filter.states.is_empty()
             && !filter.states.contains(&State::Succeeded);
         let query = || {
@@ -51,6 +50,7 @@ pub async fn refunds(
                 .when("return_number =", filter.return_id.map(|id| id.0))
                 .text("execution =", filter.execution.map(|execution| execution.name()))
                 .text("destination =", filter.to.map(|to| to.name()))
+                .tracked(filter.tracking_id.as_deref())
                 .created(filter.created_from, filter.created_until)
         };
         let names: Vec<&'static str> = filter.states.iter().map(|state| state.name()).collect();
@@ -75,7 +75,7 @@ pub async fn refunds(
     Ok(slice)
 }
 
-fn once_each(mut names: Vec<&'static str>) -> Vec<&'static str> {
+pub fn once_each(mut names: Vec<&'static str>) -> Vec<&'static str> {
     names.sort_unstable();
     names.dedup();
     names
@@ -91,7 +91,7 @@ async fn begun(lent: &mut Lent, queries: &[Query]) -> Result<Vec<Vec<Row>>, Fail
 }
 
 /// The transactions of the refunds, in order of number.
-async fn ended(
+pub async fn ended(
     lent: &mut Lent,
     merchant: MerchantId,
     refunds: &[i64],
@@ -115,7 +115,7 @@ pub fn back(row: &Row) -> Result<RefundTransaction, Fail> {
 
 /// The order's refunds without their transactions, newest first, following each to the one before
 /// it. The transaction stays open.
-async fn refunds_of(
+pub async fn refunds_of(
     lent: &mut Lent,
     merchant: MerchantId,
     order: OrderId,
@@ -152,82 +152,6 @@ async fn refunds_of(
 
 fn not_of(refund: RefundId, order: OrderId) -> Fail {
     Fail::Damaged(format!("refund {refund} is in the list of order {order} and not its own"))
-}
-
-const INDEXED_STATES: &str =
-    "state <> 'pending' AND state <> 'processing' AND state <> 'succeeded'";
-
-/// A transaction in one of these belongs to a refund in one of these.
-const OPEN_REFUNDS: &str = "refund IN (SELECT r.number FROM refunds r WHERE r.merchant = $1 \
-    AND r.state IN ('pending', 'processing'))";
-
-pub async fn transactions(
-    lent: &mut Lent,
-    merchant: MerchantId,
-    filter: &TransactionFilter,
-    page: Page,
-) -> Result<Slice<TransactionRow>, Fail> {
-    if let Some(order) = filter.order {
-        let mut all = of_order(lent, merchant, order).await?;
-        all.retain(|row| fits::transaction(row, filter));
-        return Ok(of_rows(all, TransactionRow::number, page));
-    }
-    let kinds: Vec<_> = filter.kinds.iter().map(|kind| fits::name(*kind)).collect();
-    let query = || {
-        Query::new(rows::TRANSACTION, "transactions", merchant)
-            .among("kind", &kinds)
-            .when("refund =", filter.refund.map(|refund| refund.0))
-            .text("provider =", filter.provider.as_deref())
-            .text("provider_reference =", filter.provider_reference.as_deref())
-            .created(filter.created_from, filter.created_until)
-    };
-    let names: Vec<&'static str> = filter.states.iter().map(|state| state.name()).collect();
-    let indexed = filter.refund.is_none()
-        && filter.provider_reference.is_none()
-        && !filter.states.is_empty()
-        && !filter.states.contains(&TransactionState::Succeeded);
-    let open = [TransactionState::Pending.name(), TransactionState::Processing.name()];
-    let queries: Vec<Query> = if indexed {
-        let of_state = |name: &'static str| {
-            let among = if open.contains(&name) { OPEN_REFUNDS } else { INDEXED_STATES };
-            query().also(among).among("state", &[name]).page(page)
-        };
-        once_each(names).into_iter().map(of_state).collect()
-    } else {
-        vec![query().among("state", &names).page(page)]
-    };
-    let found = ask(lent, queries.iter().map(Query::step).collect()).await?;
-    let read =
-        |(query, rows): (&Query, &Vec<Row>)| query.slice(rows, |cells| rows::transaction(cells));
-    merged(queries.iter().zip(&found).map(read), TransactionRow::number, page)
-}
-
-async fn of_order(
-    lent: &mut Lent,
-    merchant: MerchantId,
-    order: OrderId,
-) -> Result<Vec<TransactionRow>, Fail> {
-    let refunds = refunds_of(lent, merchant, order).await?;
-    let sql = select!(
-        TRANSACTION,
-        "transactions WHERE merchant = $1 AND order_number = $2 AND refund IS NULL"
-    );
-    let payments = lent.send(&[Step::Query(sql, vec![&merchant.0, &order.0])]).await?;
-    let numbers: Vec<i64> = refunds.iter().map(|refund| refund.id.0).collect();
-    let backs = ended(lent, merchant, &numbers).await?;
-    let mut found = payments[0]
-        .iter()
-        .map(|row| rows::transaction(&mut Cells::of(row)))
-        .collect::<Result<Vec<_>, Fail>>()?;
-    if let Some(refund) = refunds.first() {
-        let currency = refund.currency;
-        found.extend(backs.into_iter().map(|row| TransactionRow {
-            order,
-            currency,
-            movement: Movement::Back(row),
-        }));
-    }
-    Ok(found)
 }
 
 pub async fn returns(

@@ -19,6 +19,7 @@ mod seal;
 mod shelf;
 mod single;
 mod statements;
+mod transactions;
 mod watch;
 mod work;
 mod write;
@@ -231,7 +232,7 @@ impl Store for PostgresStore {
         filter: TransactionFilter,
         page: Page,
     ) -> Result<Slice<TransactionRow>, StoreError> {
-        asked!(self, lent => list::transactions(lent, merchant, &filter, page))
+        asked!(self, lent => transactions::transactions(lent, merchant, &filter, page))
     }
 
     async fn transaction_by_key(

@@ -8,10 +8,12 @@ use super::fail::Fail;
 use super::pool::Step;
 use super::rows::{Cells, storable};
 use crate::store::page::{cut, forward};
+use crate::store::search::{Condition, List};
 use crate::store::{Page, Slice};
 
 enum Value {
     Int(i64),
+    Ints(Vec<i64>),
     Text(String),
     Texts(Vec<String>),
 }
@@ -20,6 +22,7 @@ impl Value {
     fn typed(&self) -> (&(dyn ToSql + Sync), Type) {
         match self {
             Value::Int(value) => (value, Type::INT8),
+            Value::Ints(value) => (value, Type::INT8_ARRAY),
             Value::Text(value) => (value, Type::TEXT),
             Value::Texts(value) => (value, Type::TEXT_ARRAY),
         }
@@ -73,6 +76,47 @@ impl Query {
             return self.also("FALSE");
         }
         self.compared(left, value.map(|value| Value::Text(value.to_owned())))
+    }
+
+    /// Rows with one of whose notes this is a tracking id, as the index of them says and the row
+    /// still does.
+    pub fn tracked(mut self, tracking_id: Option<&str>) -> Query {
+        let Some(name) = tracking_id else { return self };
+        if !storable(name) {
+            return self.also("FALSE");
+        }
+        self.params.push(Value::Text(name.to_owned()));
+        let place = self.params.len();
+        self.also(&format!(
+            "number IN (SELECT number FROM tracking WHERE merchant = $1 AND tracking_id = ${place}) \
+            AND strpos(';' || (metadata::json ->> 'tracking_id') || ';', ';' || ${place} || ';') > 0"
+        ))
+    }
+
+    /// A condition on lists.
+    pub fn of(mut self, condition: &Condition<'_>) -> Query {
+        let mut text = condition.text.replace("{merchant}", "$1");
+        for (index, list) in condition.lists.iter().enumerate() {
+            self.params.push(match list {
+                List::Numbers(numbers) => Value::Ints(numbers.clone()),
+                List::Names(names) => {
+                    let names = names.iter().filter(|name| storable(name));
+                    Value::Texts(names.map(|name| (*name).to_owned()).collect())
+                }
+            });
+            let among = format!("= ANY(${})", self.params.len());
+            text = text.replace(&format!("IN {{{index}}}"), &among);
+        }
+        self.also(&text)
+    }
+
+    /// Not from the first moment until the second.
+    pub fn except(mut self, column: &str, span: Option<(Timestamp, Timestamp)>) -> Query {
+        let Some((from, until)) = span else { return self };
+        self.params.push(Value::Int(from.0));
+        self.params.push(Value::Int(until.0));
+        let last = self.params.len();
+        self.also(&format!("NOT ({column} >= ${} AND {column} < ${last})", last - 1))
     }
 
     /// The column has one of the texts, when any are given.

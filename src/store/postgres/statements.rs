@@ -83,6 +83,10 @@ sql!(
     )
 );
 sql!(
+    TRACK,
+    format!("{} ON CONFLICT DO NOTHING", insert("tracking", "tracking_id text, number int"))
+);
+sql!(
     INSERT_LINES,
     insert(
         "lines",

@@ -2,7 +2,7 @@
 //! them and the commit in one round trip.
 
 use refundry_domain::changes::Mark;
-use refundry_domain::order::{Line, Order, Payment};
+use refundry_domain::order::{Line, Metadata, Order, Payment, tracking_ids};
 use refundry_domain::outcome::Failure;
 use refundry_domain::refund::{Refund, RefundTransaction};
 use refundry_domain::returns::Return;
@@ -65,6 +65,8 @@ pub struct Rows<'a> {
     no_work: Vec<(&'static str, i64)>,
     events: &'a [NewEvent],
     claims: Vec<&'a NewClaim>,
+    /// Names by which orders and refunds are found.
+    tracked: Vec<(&'a str, i64)>,
 }
 
 impl<'a> Rows<'a> {
@@ -76,6 +78,9 @@ impl<'a> Rows<'a> {
         rows.new_orders.sort_unstable_by_key(|held| &held.order.reference);
         rows.new_returns.sort_unstable_by_key(|row| &row.reference);
         for held in shelf.refunds.values() {
+            if held.mark.is_some() {
+                rows.track(&held.refund.metadata, held.refund.id.0);
+            }
             match held.mark {
                 Some(Mark::New) => rows.new_refunds.push((&held.refund, held.previous)),
                 Some(Mark::Changed) => rows.refunds.push(&held.refund),
@@ -100,7 +105,16 @@ impl<'a> Rows<'a> {
         rows
     }
 
+    /// Has a row found by the names that its notes give it.
+    fn track(&mut self, metadata: &'a Metadata, number: i64) {
+        let names = tracking_ids(metadata).into_iter();
+        self.tracked.extend(names.map(|name| (name, number)));
+    }
+
     fn of_order(&mut self, held: &'a Held) {
+        if held.order_mark.is_some() {
+            self.track(&held.order.metadata, held.order.id.0);
+        }
         match held.order_mark {
             Some(Mark::New) => self.new_orders.push(held),
             Some(Mark::Changed) => self.orders.push(held),
@@ -146,6 +160,7 @@ impl<'a> Rows<'a> {
             self.updated_refunds(),
             self.inserted_transactions(),
             self.updated_transactions(),
+            self.tracked(),
             self.inserted_events(),
             self.put_work(),
             self.removed_work(),
@@ -390,6 +405,10 @@ impl<'a> Rows<'a> {
             .with(|row| row.updated_at.0)
             .with(|row| row.closed_at.map(|at| at.0))
             .sql(&UPDATE_RETURNS)
+    }
+
+    fn tracked(&'a self) -> Option<Statement<'a>> {
+        Columns::of(&self.tracked).with(|row| row.0).with(|row| row.1).sql(&TRACK)
     }
 
     fn inserted_events(&'a self) -> Option<Statement<'a>> {

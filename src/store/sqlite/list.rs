@@ -26,6 +26,7 @@ pub fn orders(
     Query::new(rows::ORDER, from, merchant)
         .when("reference =", filter.reference.clone())
         .when("customer_reference =", filter.customer.clone())
+        .tracked(filter.tracking_id.as_deref())
         .created(filter.created_from, filter.created_until)
         .page(conn, page, |row| Ok(rows::order(row, merchant)?.order))
 }
@@ -41,6 +42,11 @@ pub fn refunds(
             let mut all = refunds_of(conn, merchant, order)?;
             all.retain(|refund| fits::refund(refund, filter));
             of_rows(all, |refund| refund.id.0, page)
+        } else if filter.tracking_id.is_some() {
+            let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
+            others(Query::new(rows::REFUND, "refunds", merchant), filter)
+                .among("state", &states)
+                .page(conn, page, |row| Ok(rows::refund(row)?.0))?
         } else if filter.return_id.is_some() {
             let from = "refunds INDEXED BY refunds_by_return";
             let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
@@ -79,6 +85,7 @@ fn others(query: Query, filter: &RefundFilter) -> Query {
         .when("return_number =", filter.return_id.map(|id| id.0))
         .when("execution =", filter.execution.map(|execution| execution.name().to_owned()))
         .when("destination =", filter.to.map(|to| to.name().to_owned()))
+        .tracked(filter.tracking_id.as_deref())
         .created(filter.created_from, filter.created_until)
 }
 

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::Fail;
 use crate::store::page::{cut, forward};
+use crate::store::search::{Condition, List};
 use crate::store::{Page, Slice};
 
 /// Rows of one merchant that meet all conditions, in order of number.
@@ -57,6 +58,47 @@ impl Query {
         }
         self.conditions.push_str(&format!(" AND {column} IN ({})", places.join(", ")));
         self
+    }
+
+    /// Rows with one of whose notes this is a tracking id, as the index of them says and the row
+    /// still does.
+    pub fn tracked(self, tracking_id: Option<&str>) -> Query {
+        let Some(name) = tracking_id else { return self };
+        self.when(
+            "number IN (SELECT number FROM tracking WHERE merchant = ?1 AND tracking_id =",
+            Some(name.to_owned()),
+        )
+        .closed(")")
+        .when(
+            "instr(';' || json_extract(metadata, '$.tracking_id') || ';', ';' ||",
+            Some(name.to_owned()),
+        )
+        .closed(" || ';') > 0")
+    }
+
+    /// A condition on lists.
+    pub fn of(mut self, condition: &Condition<'_>) -> Query {
+        let mut text = condition.text.replace("{merchant}", "?1");
+        for (index, list) in condition.lists.iter().enumerate() {
+            let values: Vec<Value> = match list {
+                List::Numbers(numbers) => numbers.iter().map(|number| (*number).into()).collect(),
+                List::Names(names) => names.iter().map(|name| (*name).to_owned().into()).collect(),
+            };
+            let first = self.params.len() + 1;
+            self.params.extend(values);
+            let places: Vec<_> = (first..=self.params.len()).map(|at| format!("?{at}")).collect();
+            text = text.replace(&format!("{{{index}}}"), &format!("({})", places.join(", ")));
+        }
+        self.also(&text)
+    }
+
+    /// Not from the first moment until the second.
+    pub fn except(mut self, column: &str, span: Option<(Timestamp, Timestamp)>) -> Query {
+        let Some((from, until)) = span else { return self };
+        self.params.push(Value::Integer(from.0));
+        self.params.push(Value::Integer(until.0));
+        let last = self.params.len();
+        self.also(&format!("NOT ({column} >= ?{} AND {column} < ?{last})", last - 1))
     }
 
     pub fn created(self, from: Option<Timestamp>, until: Option<Timestamp>) -> Query {

@@ -9,7 +9,8 @@ use super::page::Query;
 use super::{Fail, load, rows};
 use crate::store::fits;
 use crate::store::page::{merged, of_rows};
-use crate::store::{Movement, Page, Slice, TransactionFilter, TransactionRow};
+use crate::store::search::conditions;
+use crate::store::{Movement, Page, Search, Slice, TransactionFilter, TransactionRow};
 
 const INDEXED_STATES: &str =
     "state <> 'pending' AND state <> 'processing' AND state <> 'succeeded'";
@@ -25,6 +26,14 @@ pub fn transactions(
     filter: &TransactionFilter,
     page: Page,
 ) -> Result<Slice<TransactionRow>, Fail> {
+    if filter.search != Search::default() {
+        let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
+        let query = Query::new(rows::TRANSACTION, "transactions", merchant)
+            .when("order_number =", filter.order.map(|order| order.0))
+            .among("state", &states);
+        let query = search(others(query, filter), &filter.search);
+        return query.page(conn, page, rows::transaction);
+    }
     if let Some(order) = filter.order {
         let mut all = of_order(conn, merchant, order)?;
         all.retain(|row| fits::transaction(row, filter));
@@ -81,6 +90,16 @@ fn of_state(
         page,
         rows::transaction,
     )
+}
+
+fn search(query: Query, wanted: &Search) -> Query {
+    conditions(wanted)
+        .iter()
+        .fold(query, Query::of)
+        .except("created_at", wanted.created_except)
+        .when("updated_at >=", wanted.updated_from.map(|at| at.0))
+        .when("updated_at <", wanted.updated_until.map(|at| at.0))
+        .except("updated_at", wanted.updated_except)
 }
 
 /// Every condition but those on the order and on states.

@@ -3,7 +3,7 @@
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Mark, WorkChange};
 use refundry_domain::ids::MerchantId;
-use refundry_domain::order::{Line, Order, Payment};
+use refundry_domain::order::{Line, Metadata, Order, Payment, tracking_ids};
 use refundry_domain::outcome::Failure;
 use refundry_domain::refund::{Refund, RefundTransaction};
 use refundry_domain::returns::Return;
@@ -85,6 +85,21 @@ fn new_order(conn: &Connection, order: &Order, loaded: &Loaded) -> Result<(), Fa
         order.created_at.0,
         order.updated_at.0,
     ])?;
+    track(conn, order.merchant, order.id.0, &order.metadata)
+}
+
+/// Has the row found by the names that its notes give it.
+fn track(
+    conn: &Connection,
+    merchant: MerchantId,
+    number: i64,
+    metadata: &Metadata,
+) -> Result<(), Fail> {
+    for name in tracking_ids(metadata) {
+        let sql = "INSERT OR IGNORE INTO tracking (merchant, tracking_id, number) \
+            VALUES (?1, ?2, ?3)";
+        conn.prepare_cached(sql)?.execute((merchant.0, name, number))?;
+    }
     Ok(())
 }
 
@@ -107,7 +122,8 @@ fn changed_order(conn: &Connection, order: &Order, loaded: &Loaded) -> Result<()
         loaded.last_refund,
         order.updated_at.0,
     ])?;
-    only_one(count, "order", order.id.0)
+    only_one(count, "order", order.id.0)?;
+    track(conn, order.merchant, order.id.0, &order.metadata)
 }
 
 fn line(conn: &Connection, book: &Book, line: &Line, mark: Mark) -> Result<(), Fail> {
@@ -302,7 +318,7 @@ fn new_refund(
         row.updated_at.0,
         row.settled_at.map(|at| at.0),
     ])?;
-    Ok(())
+    track(conn, merchant, row.id.0, &row.metadata)
 }
 
 fn refund(conn: &Connection, merchant: MerchantId, row: &Refund) -> Result<(), Fail> {
@@ -327,7 +343,8 @@ fn refund(conn: &Connection, merchant: MerchantId, row: &Refund) -> Result<(), F
         row.updated_at.0,
         row.settled_at.map(|at| at.0),
     ])?;
-    only_one(count, "refund", row.id.0)
+    only_one(count, "refund", row.id.0)?;
+    track(conn, merchant, row.id.0, &row.metadata)
 }
 
 fn new_return(conn: &Connection, merchant: MerchantId, row: &Return) -> Result<(), Fail> {

@@ -1,3 +1,5 @@
 //! Every public API that is spoken besides our own, over a socket.
 
+mod begateway;
 mod idosell;
+mod returngo;

@@ -9,3 +9,4 @@ pub mod provider;
 pub mod receiver;
 pub mod site;
 pub mod store;
+pub mod whole;

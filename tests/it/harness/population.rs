@@ -173,6 +173,10 @@ fn new(random: &mut Random) -> Intent {
     if random.one_in(2) {
         new.metadata.insert("channel".to_owned(), "web".to_owned());
     }
+    if random.one_in(3) {
+        let names = random.pick::<&str>(&["t-1", "t-1;t-2", "t-2;t-3"]);
+        new.metadata.insert("tracking_id".to_owned(), names.to_string());
+    }
     new.payments = vec![payment(random.pick::<&str>(&["sandbox", "acme"]), "15.00")];
     let mut second = payment(random.pick::<&str>(&["sandbox", "acme"]), "5.00");
     second.provider_reference = random.one_in(2).then(|| format!("ch_{}", random.below(5)));
@@ -202,6 +206,9 @@ fn request(random: &mut Random, model: &Model) -> refundry_domain::command::Ask 
     ask.confirm = *random.pick(&[None, None, Some(false)]);
     if random.one_in(6) {
         ask.paid = Some(Paid { reference: Some("till 7".to_owned()) });
+    }
+    if random.one_in(3) {
+        ask.metadata.insert("tracking_id".to_owned(), "t-1".to_owned());
     }
     if random.one_in(2) {
         let returns: Vec<i64> = model.returns.keys().copied().collect();
@@ -237,7 +244,11 @@ fn changed(random: &mut Random, model: &Model, order: &OrderRef) -> Command {
 
 fn altered(random: &mut Random) -> Command {
     let amount = random.one_in(2).then(|| stated("1.11"));
-    let metadata = Some(Metadata::from([("k".to_owned(), random.below(9).to_string())]));
+    let note = match random.below(3) {
+        0 => ("tracking_id", "t-8;t-9".to_owned()),
+        _ => ("k", random.below(9).to_string()),
+    };
+    let metadata = Some(Metadata::from([(note.0.to_owned(), note.1)]));
     Command::ChangeRefund(RefundChange { amount, metadata })
 }
 

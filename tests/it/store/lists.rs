@@ -3,15 +3,15 @@
 use std::fmt::Debug;
 
 use refundry::testing::store::{
-    Event, EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Slice, StoreError,
-    TransactionFilter, TransactionKind, TransactionRow,
+    Event, EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Search, Slice,
+    StoreError, TransactionFilter, TransactionKind, TransactionRow,
 };
 use refundry_domain::ids::{OrderId, RefundId, Timestamp};
-use refundry_domain::order::{Order, PaymentKind};
+use refundry_domain::order::{Metadata, Order, PaymentKind};
 use refundry_domain::refund::{Destination, Execution, Refund, State, TransactionState};
 use refundry_domain::returns::{Return, ReturnKind, ReturnState};
 
-use super::{Place, on_every_store};
+use super::{Place, on_every_store, search};
 use crate::harness::population::{Model, Population, Random};
 use crate::harness::store::*;
 
@@ -48,6 +48,12 @@ async fn lists_are_what_a_naive_model_lists(place: &impl Place) {
         for filter in transaction_filters(model) {
             let rows = model.transactions.values();
             let expected = newest_first(rows, |row| transaction_fits(row, &filter));
+            let ask = |page| store.transactions(merchant, filter.clone(), page);
+            pages(random, &filter, &expected, TransactionRow::number, ask).await;
+        }
+        for filter in search::filters(model, random) {
+            let rows = model.transactions.values();
+            let expected = newest_first(rows, |row| search::fits(row, &filter, model));
             let ask = |page| store.transactions(merchant, filter.clone(), page);
             pages(random, &filter, &expected, TransactionRow::number, ask).await;
         }
@@ -165,12 +171,21 @@ fn order_filters(model: &Model) -> Vec<OrderFilter> {
     let mut filters = Vec::new();
     let references = model.orders.values().map(|order| order.reference.clone());
     for reference in [None, middle(references), Some("nobody's".to_owned())] {
-        for customer in [None, Some("c-1".to_owned()), Some("c-9".to_owned())] {
+        for (customer, tracked) in [
+            (None, None),
+            (Some("c-1"), None),
+            (Some("c-9"), None),
+            (None, Some("t-1")),
+            (None, Some("t-1;t-2")),
+            (Some("c-1"), Some("t-2")),
+            (None, Some("t")),
+        ] {
             for created_from in times(model) {
                 for created_until in times(model) {
                     filters.push(OrderFilter {
                         reference: reference.clone(),
-                        customer: customer.clone(),
+                        customer: customer.map(str::to_owned),
+                        tracking_id: tracked.map(str::to_owned),
                         created_from,
                         created_until,
                     });
@@ -181,9 +196,16 @@ fn order_filters(model: &Model) -> Vec<OrderFilter> {
     filters
 }
 
+fn tracked(metadata: &Metadata, wanted: Option<&str>) -> bool {
+    let Some(wanted) = wanted else { return true };
+    let all = metadata.get("tracking_id").map_or("", String::as_str);
+    all == wanted || all.split(';').any(|part| part == wanted)
+}
+
 fn order_fits(row: &Order, filter: &OrderFilter) -> bool {
     filter.reference.as_ref().is_none_or(|wanted| row.reference == *wanted)
         && (filter.customer.is_none() || row.customer.reference == filter.customer)
+        && tracked(&row.metadata, filter.tracking_id.as_deref())
         && filter.created_from.is_none_or(|from| row.created_at >= from)
         && filter.created_until.is_none_or(|until| row.created_at < until)
 }
@@ -212,6 +234,9 @@ fn refund_filters(model: &Model) -> Vec<RefundFilter> {
                             return_id,
                             execution,
                             to,
+                            tracking_id: [None, None, Some("t-1"), Some("t-9"), Some("t-8;t-9")]
+                                [filters.len() / 2 % 5]
+                                .map(str::to_owned),
                             created_from,
                             created_until,
                         });
@@ -234,6 +259,7 @@ fn refund_fits(row: &Refund, filter: &RefundFilter) -> bool {
         && filter.return_id.is_none_or(|id| row.return_id == Some(id))
         && filter.execution.is_none_or(|execution| row.execution == execution)
         && filter.to.is_none_or(|to| row.to == to)
+        && tracked(&row.metadata, filter.tracking_id.as_deref())
         && filter.created_from.is_none_or(|from| row.created_at >= from)
         && filter.created_until.is_none_or(|until| row.created_at < until)
 }
@@ -272,6 +298,7 @@ fn transaction_filters(model: &Model) -> Vec<TransactionFilter> {
                             provider_reference: provider_reference.clone(),
                             created_from: times(model)[all % 5 % 3],
                             created_until: times(model)[all % 4 % 3],
+                            search: Search::default(),
                         });
                     }
                 }

@@ -32,6 +32,8 @@ pub const DRY_RUN: Param = param("dry_run", "`true`: decide and answer, and writ
 const AFTER: Param = param("after", "The id that the page follows.");
 const BEFORE: Param = param("before", "The id that the page precedes.");
 const LIMIT: Param = param("limit", "From 1 to 100; 25 when not given.");
+const TRACKING_ID: Param =
+    param("tracking_id", "The note `tracking_id`, or one of its parts between semicolons.");
 const FROM: Param = param("created_from", "The earliest time of creation.");
 const UNTIL: Param = param("created_until", "The time of creation to stop before.");
 

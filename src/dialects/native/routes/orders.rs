@@ -4,7 +4,7 @@ use super::super::call::serve;
 use super::super::route::Route;
 use super::super::wire::{answers, asks, records};
 use super::super::{bulk, events, orders, returns, stream};
-use super::{AFTER, BEFORE, FROM, LIMIT, UNTIL, param, shape};
+use super::{AFTER, BEFORE, FROM, LIMIT, TRACKING_ID, UNTIL, param, shape};
 use crate::dialects::shared::replay::KeyRule;
 
 pub static ROUTES: &[Route] = &[
@@ -20,6 +20,7 @@ pub static ROUTES: &[Route] = &[
             LIMIT,
             param("reference", "The shop's own number."),
             param("customer", "The shop's own name of the customer."),
+            TRACKING_ID,
             FROM,
             UNTIL,
         ])

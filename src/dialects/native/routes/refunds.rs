@@ -4,7 +4,7 @@ use super::super::call::serve;
 use super::super::route::Route;
 use super::super::wire::{answers, asks, report};
 use super::super::{refunds, transactions};
-use super::{AFTER, BEFORE, FROM, LIMIT, UNTIL, param, shape};
+use super::{AFTER, BEFORE, FROM, LIMIT, TRACKING_ID, UNTIL, param, shape};
 use crate::dialects::shared::replay::KeyRule;
 use crate::dialects::shared::right::{Confirms, Scoped};
 
@@ -25,6 +25,7 @@ pub static ROUTES: &[Route] = &[
             param("return", "The return's id."),
             param("execution", "How it is carried out."),
             param("to", "Where the money goes."),
+            TRACKING_ID,
             FROM,
             UNTIL,
         ])

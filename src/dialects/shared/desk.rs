@@ -1,0 +1,134 @@
+//! What the dialects stand on: who is let in, and what the rights are made from.
+
+use std::sync::Arc;
+
+use refundry_domain::ids::{KeyId, MerchantId, Timestamp};
+use refundry_domain::merchant::Merchant;
+use tokio::sync::{Semaphore, watch};
+
+use super::credential;
+use super::problem::{Code, Problem};
+use crate::access::gate::{Admitted, Denied, Gate};
+use crate::access::limits::{Days, Standing};
+use crate::access::seal::Sealer;
+use crate::connections::Connections;
+use crate::delivery::Counter;
+use crate::ledger::Ledger;
+use crate::store::StoreError;
+
+/// The merchant whose admin keys may create other merchants: the first one, made with the
+/// installation.
+pub const OPERATOR: MerchantId = MerchantId(1);
+
+/// What the dialects stand on.
+#[derive(Clone)]
+pub struct Desk(pub(super) Arc<Parts>);
+
+pub(super) struct Parts {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) counter: Counter,
+    pub(super) connections: Arc<Connections>,
+    pub(super) stopping: watch::Receiver<bool>,
+    pub(super) streams: Arc<Semaphore>,
+    pub(super) days: Days,
+}
+
+/// Requests a second of a key for which nothing else was said.
+const USUAL_RATE: u32 = 100;
+
+/// How many event streams may be open, over all merchants.
+const STREAMS_MOST: usize = 1_000;
+
+impl Desk {
+    /// `stopping` becomes true when the server drains; streams end then.
+    pub fn new(
+        ledger: Arc<Ledger>,
+        gate: Arc<Gate>,
+        sealer: Arc<Sealer>,
+        connections: Arc<Connections>,
+        counter: Counter,
+        stopping: watch::Receiver<bool>,
+    ) -> Desk {
+        let streams = Arc::new(Semaphore::new(STREAMS_MOST));
+        let parts = Parts {
+            ledger,
+            gate,
+            sealer,
+            connections,
+            counter,
+            stopping,
+            streams,
+            days: Days::default(),
+        };
+        Desk(Arc::new(parts))
+    }
+
+    /// Who asks, and what is left of the key's quota.
+    pub async fn admit(
+        &self,
+        headers: &axum::http::HeaderMap,
+    ) -> Result<(Arc<Admitted>, Standing), Problem> {
+        let Some(secret) = credential::authorization(headers) else {
+            let detail = "Send your API key as Authorization: Bearer rfk_….";
+            return Err(Problem::unauthorized(Code::CredentialMissing, detail));
+        };
+        self.admit_secret(&secret).await.map_err(|denied| match denied {
+            Denied::Unknown => Problem::unauthorized(
+                Code::CredentialInvalid,
+                "There is no such API key, or it was revoked.",
+            ),
+            Denied::Busy => Problem::new(
+                Code::RateLimited,
+                "Too many unknown API keys are being tried; try again.",
+            )
+            .retry_after(1),
+            Denied::Store(error) => error.into(),
+        })
+    }
+
+    /// As [`Desk::admit`], with the key from wherever a dialect carries it.
+    pub async fn admit_secret(&self, secret: &str) -> Result<(Arc<Admitted>, Standing), Denied> {
+        self.0.gate.admit(secret).await
+    }
+
+    /// As [`Desk::admit`], by the number of the key and its key of the day.
+    pub async fn admit_by_day(
+        &self,
+        key: KeyId,
+        given: &str,
+    ) -> Result<(Arc<Admitted>, Standing), Denied> {
+        self.0.gate.admit_by_day(&self.0.sealer, key, given).await
+    }
+
+    /// As [`Desk::admit`], by a key whose secret was shown when a session at the console began.
+    pub async fn admit_session(
+        &self,
+        merchant: MerchantId,
+        key: KeyId,
+    ) -> Result<(Arc<Admitted>, Standing), Denied> {
+        self.0.gate.admit_session(merchant, key).await
+    }
+
+    pub fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.ledger.now()
+    }
+
+    pub async fn merchant(&self, merchant: MerchantId) -> Result<Option<Merchant>, StoreError> {
+        self.0.ledger.books().merchant(merchant).await
+    }
+
+    /// Counts a request of a key in an API that bounds them by the day: `usual` ones, and more for
+    /// a key that may ask faster than usual. When they are used up, in how many seconds the next
+    /// day begins.
+    pub fn count_today(&self, admitted: &Admitted, usual: u32) -> Result<(), u64> {
+        let Some(key) = admitted.caller.key else { return Ok(()) };
+        let most = admitted.rate().saturating_mul(usual / USUAL_RATE).max(usual);
+        self.0.days.take(key, most, self.0.ledger.now())
+    }
+}

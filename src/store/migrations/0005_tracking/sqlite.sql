@@ -1,0 +1,8 @@
+-- The callers' own names of orders and refunds, so that they are found by them; they need not be
+-- unique. A name that a row no longer has may stand here still: who reads it compares with the row.
+CREATE TABLE tracking (
+    merchant    INTEGER NOT NULL,
+    tracking_id TEXT    NOT NULL,
+    number      INTEGER NOT NULL,
+    PRIMARY KEY (merchant, tracking_id, number)
+) STRICT, WITHOUT ROWID;
