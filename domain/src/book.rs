@@ -3,7 +3,7 @@
 use crate::changes::Work;
 use crate::ids::TransactionId;
 use crate::money::{Minor, Money};
-use crate::order::{Line, Order, Payment};
+use crate::order::{Line, LineKind, Order, Payment};
 use crate::refund::{Refund, Weight};
 use crate::returns::Return;
 
@@ -27,6 +27,26 @@ impl Book {
     /// What of the order may still be given back, over all its payments.
     pub fn left(&self) -> Minor {
         sum(self.payments.iter().map(Payment::left))
+    }
+
+    /// What the goods of a return were bought for, with the taxes and duties that went with them; at
+    /// most what was captured. Nothing when it names no goods.
+    pub fn worth(&self, row: &Return) -> Minor {
+        let of_line = |line: &Line| {
+            let items = row.items.iter().filter(|item| item.line == line.position);
+            let units = items.map(|item| u64::from(item.quantity)).sum::<u64>();
+            let (units, all) = (units.min(u64::from(line.quantity)), u64::from(line.quantity));
+            let goes_along = |other: &&Line| match other.kind {
+                LineKind::Tax | LineKind::Duty | LineKind::ImporterTax => {
+                    other.for_line == Some(line.position)
+                }
+                LineKind::Product | LineKind::Shipping | LineKind::Fee => false,
+            };
+            let along = self.lines.iter().filter(goes_along);
+            let share = |line: &Line| line.amount.share(units, all.max(1));
+            sum(std::iter::once(line).chain(along).map(share))
+        };
+        sum(self.lines.iter().map(of_line)).min(self.order.captured)
     }
 
     pub fn money(&self, amount: Minor) -> Money {

@@ -36,7 +36,8 @@ impl Changes {
 pub enum Queue {
     /// Hand a refund transaction to its provider, or ask about it; the subject is the transaction.
     Pay,
-    /// Let a refund's request for information run out; the subject is the refund.
+    /// Let what a refund waits for run out: the customer's bank details, or an outside platform's
+    /// report; the subject is the refund.
     Expire,
 }
 

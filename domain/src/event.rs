@@ -1,7 +1,7 @@
 //! Facts others are told about: one for every change, in the same commit. Together they are enough
 //! to compute every balance again, which is how the books are verified.
 
-use crate::ids::{OrderId, RefundId, ReturnId, TransactionId};
+use crate::ids::{OrderId, RefundId, ReturnId, Timestamp, TransactionId};
 use crate::money::{Currency, Minor};
 use crate::order::{LineKind, PaymentKind};
 use crate::outcome::{Failure, FailureCode};
@@ -58,11 +58,18 @@ pub enum Fact {
     /// The amount of an unconfirmed refund was changed: old shares are dropped, new ones taken.
     RefundChanged {
         refund: RefundId,
+        execution: Execution,
         amount: Minor,
         dropped: Vec<Move>,
         shares: Vec<Share>,
     },
     RefundAnnotated {
+        refund: RefundId,
+    },
+    /// An outside platform is told to pay a refund transaction.
+    PayoutRequested(PayoutRequested),
+    /// The customer's bank details are gone, but for the last four characters.
+    DetailsPurged {
         refund: RefundId,
     },
     RefundMoved(RefundMoved),
@@ -73,6 +80,23 @@ pub enum Fact {
         transaction: TransactionId,
         said: String,
     },
+}
+
+/// All that is needed to pay a refund transaction elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayoutRequested {
+    pub transaction: TransactionId,
+    pub refund: RefundId,
+    pub payment: TransactionId,
+    pub to: Destination,
+    pub amount: Minor,
+    pub currency: Currency,
+    pub provider: String,
+    pub method: String,
+    /// The provider's own name of the payment.
+    pub payment_reference: Option<String>,
+    /// When silence turns it into something for a person.
+    pub report_by: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +175,8 @@ pub const TYPES: &[&str] = &[
     "refund.canceled",
     "refund.reversed",
     "refund.contradicted",
+    "refund.details_purged",
+    "transaction.requested",
     "merchant.created",
     "merchant.updated",
     "key.created",
@@ -192,6 +218,8 @@ impl Fact {
                 State::Reversed => "refund.reversed",
             },
             Fact::RefundContradicted { .. } => "refund.contradicted",
+            Fact::PayoutRequested(_) => "transaction.requested",
+            Fact::DetailsPurged { .. } => "refund.details_purged",
         }
     }
 
@@ -209,8 +237,10 @@ impl Fact {
             Fact::RefundRequested { refund, .. }
             | Fact::RefundChanged { refund, .. }
             | Fact::RefundAnnotated { refund }
+            | Fact::DetailsPurged { refund }
             | Fact::RefundContradicted { refund, .. } => Subject::Refund(*refund),
             Fact::RefundMoved(moved) => Subject::Refund(moved.refund),
+            Fact::PayoutRequested(told) => Subject::Transaction(told.transaction),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{EndpointId, GatewayId, KeyId, MerchantId, Timestamp};
-use crate::policy::Approval;
+use crate::policy::{Approval, NotifyOnly};
 use crate::webhook::{EndpointChange, NewEndpoint};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,14 +22,38 @@ pub struct Settings {
     pub information_expiry_ms: i64,
     /// The IANA name of the zone in whose clocks dates without a zone are written and read.
     pub time_zone: String,
+    pub notify_only: NotifyOnly,
+    /// How long an outside platform that was told to pay may be silent, in milliseconds.
+    pub report_within_ms: i64,
+    /// Whether a return closes once its refunds reach what it is worth.
+    pub auto_close: bool,
+    /// Whether a refund by bank transfer asks the customer for the account first.
+    pub ask_bank_details: bool,
+    /// The merchant's own account, which bank transfers come from.
+    pub debtor: Option<Debtor>,
 }
+
+/// Whose account bank transfers are paid from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debtor {
+    pub name: String,
+    pub iban: String,
+    pub bic: Option<String>,
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
             approval: Approval::Never,
-            information_expiry_ms: 30 * 24 * 60 * 60 * 1000,
+            information_expiry_ms: 30 * DAY_MS,
             time_zone: "UTC".to_owned(),
+            notify_only: NotifyOnly::default(),
+            report_within_ms: 7 * DAY_MS,
+            auto_close: false,
+            ask_bank_details: false,
+            debtor: None,
         }
     }
 }

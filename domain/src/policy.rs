@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::money::{Currency, Minor};
+use crate::refund::Destination;
 
 /// When a refund needs somebody's approval before money moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,12 +53,42 @@ pub struct Wanted {
     pub first: bool,
 }
 
+/// Notify Only, a switch for each kind of refund: an outside platform is told to pay, whatever the
+/// gateways here could do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotifyOnly {
+    pub payment_method: bool,
+    pub gift_card: bool,
+    pub store_credit: bool,
+}
+
+impl NotifyOnly {
+    pub fn covers(self, to: Destination) -> bool {
+        match to {
+            Destination::OriginalPayment => self.payment_method,
+            Destination::GiftCard => self.gift_card,
+            Destination::StoreCredit => self.store_credit,
+            Destination::CustomerBalance
+            | Destination::BankTransfer
+            | Destination::Cash
+            | Destination::Other => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     pub approval: Approval,
     pub providers: BTreeMap<String, Abilities>,
     /// How long a customer has to give bank details, in milliseconds.
     pub information_expiry_ms: i64,
+    pub notify_only: NotifyOnly,
+    /// How long an outside platform that was told may be silent, in milliseconds.
+    pub report_within_ms: i64,
+    /// Whether a return closes once it is refunded.
+    pub auto_close: bool,
+    /// Whether a refund by bank transfer asks the customer for the account first.
+    pub ask_bank_details: bool,
 }
 
 impl Policy {

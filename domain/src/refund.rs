@@ -261,6 +261,9 @@ pub enum AskedBy {
     Items,
 }
 
+/// How much of the bank details is kept in clear, and for good.
+pub const INFORMATION_SHOWN: usize = 5;
+
 /// The decision to give an amount of one order back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refund {
@@ -285,8 +288,12 @@ pub struct Refund {
     pub parts: Vec<Part>,
     /// In order of creation; a retry adds new ones and leaves the failed ones as they are.
     pub transactions: Vec<RefundTransaction>,
-    /// The customer's bank details, sealed; see the service's `access::seal`.
+    /// The customer's bank details: the first [`INFORMATION_SHOWN`] bytes say how they are kept and
+    /// show the account's last four characters; what follows is sealed, see the service's
+    /// `access::bank`, and taken away once it is not needed.
     pub information: Option<Vec<u8>>,
+    /// Until when the customer can give them, while that is waited for.
+    pub information_due: Option<Timestamp>,
     pub metadata: Metadata,
     pub requested_by: String,
     pub confirmed_by: Option<String>,
@@ -294,6 +301,21 @@ pub struct Refund {
     pub updated_at: Timestamp,
     /// When it last became succeeded, failed, canceled or reversed.
     pub settled_at: Option<Timestamp>,
+}
+
+impl Refund {
+    /// Whether the customer's bank details are here to be paid to.
+    pub fn has_information(&self) -> bool {
+        self.information.as_ref().is_some_and(|bytes| bytes.len() > INFORMATION_SHOWN)
+    }
+}
+
+impl RefundTransaction {
+    /// Whether an outside platform was told of it and has not yet said what became of it.
+    pub fn awaits_report(&self) -> bool {
+        let told = matches!(self.state, TransactionState::Requested | TransactionState::Processing);
+        self.execution == Execution::Notify && told && !self.superseded
+    }
 }
 
 /// One attempt to give a part of one payment back, under its own provider key.

@@ -1,6 +1,7 @@
 //! Goods coming back, or a claim that keeps them: what a refund can belong to.
 
 use crate::ids::{OrderId, ReturnId, Timestamp};
+use crate::money::Minor;
 use crate::order::Metadata;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,6 +107,10 @@ pub struct Return {
     pub items: Vec<ReturnItem>,
     pub reason: String,
     pub metadata: Metadata,
+    /// What its refunds have paid and was not taken back.
+    pub refunded: Minor,
+    /// How many of its refund transactions somebody carries out by hand and have not failed.
+    pub by_hand: u32,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub closed_at: Option<Timestamp>,

@@ -17,7 +17,7 @@ use support::{
 };
 
 fn information() -> Command {
-    Command::GiveInformation { sealed: vec![7] }
+    Command::GiveInformation { sealed: vec![7; 9] }
 }
 
 fn dispute(desk: &Desk, at: usize, amount: Option<&str>) -> Command {
@@ -42,6 +42,7 @@ fn bank_details_set_a_payout_by_gateway_and_one_by_hand_going() {
 fn bank_details_that_never_came_are_asked_for_again_by_a_retry() {
     let mut desk = Desk::paid(&[("bank", "10.00")]);
     desk.request(amount("10.00")).unwrap();
+    desk.now += 1_000;
     desk.run(&Command::Expire).unwrap();
     assert_eq!(desk.state(), State::Failed);
     desk.run(&Command::Retry).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use refundry_domain::book::Book;
 use refundry_domain::money::Minor;
 use refundry_domain::order::{Line, Payment};
-use refundry_domain::refund::{Refund, RefundTransaction};
+use refundry_domain::refund::{Execution, Refund, RefundTransaction, Weight};
 use refundry_domain::returns::Return;
 
 use super::replay::{LineState, RefundState, Replay, TransactionReplay};
@@ -25,7 +25,7 @@ pub fn differences(book: &Book, refunds: &[Refund], replay: &Replay) -> Vec<Diff
     let rows = book.returns.iter().map(|row| row.id.0);
     found.same_rows("return", rows, replay.returns.keys());
     for row in &book.returns {
-        return_of(row, replay, &mut found);
+        return_of(row, refunds, replay, &mut found);
     }
     found.same_rows("refund", refunds.iter().map(|refund| refund.id.0), replay.refunds.keys());
     for refund in refunds {
@@ -119,12 +119,21 @@ fn payment(payment: &Payment, replay: &Replay, found: &mut Found) {
     found.same(row, "blocked", payment.blocked.get(), made.blocked());
 }
 
-fn return_of(row: &Return, replay: &Replay, found: &mut Found) {
+fn return_of(row: &Return, refunds: &[Refund], replay: &Replay, found: &mut Found) {
     let Some((opened, state)) = replay.returns.get(&row.id.0) else { return };
     let at = ("return", row.id.0);
     found.same(at, "its reference", &row.reference, &opened.reference);
     found.same(at, "its kind", row.kind.name(), opened.kind.as_str());
     found.same(at, "its state", row.state.name(), state.as_str());
+    let of = || refunds.iter().filter(|refund| refund.return_id == Some(row.id));
+    let made = of().filter_map(|refund| replay.refunds.get(&refund.id.0));
+    let paid: i64 = made.clone().map(|refund| refund.refunded).sum();
+    found.same(at, "what its refunds paid", row.refunded.get(), paid);
+    let by_hand = of().flat_map(|refund| &refund.transactions).filter(|transaction| {
+        transaction.execution == Execution::Manual && transaction.state.weight() != Weight::Free
+    });
+    let by_hand = u32::try_from(by_hand.count()).unwrap_or(u32::MAX);
+    found.same(at, "how much of it goes by hand", row.by_hand, by_hand);
 }
 
 fn refund(refund: &Refund, made: &RefundState, found: &mut Found) {

@@ -267,6 +267,10 @@ impl Ledger {
             approval: settings.approval,
             providers,
             information_expiry_ms: settings.information_expiry_ms,
+            notify_only: settings.notify_only,
+            report_within_ms: settings.report_within_ms,
+            auto_close: settings.auto_close,
+            ask_bank_details: settings.ask_bank_details,
         });
         self.policies.write().insert(merchant, (now, policy.clone()));
         Ok(policy)

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::store::Event;
 use crate::store::facts::{
     Changed, Contradicted, Disputed, Fulfilled, MoveData, Moved, Opened, PartData, Recorded,
-    Registered, Requested, ReturnState, ShareData,
+    Registered, Requested, ReturnState, ShareData, Told,
 };
 
 /// What the events make of an order. Amounts are minor units.
@@ -105,6 +105,8 @@ impl Replay {
                 None => Ok(()),
             },
             "refund.contradicted" => read::<Contradicted>(event).map(drop),
+            "refund.details_purged" => self.refund(subject).map(drop),
+            "transaction.requested" => self.told(subject, &read(event)?),
             name if name.starts_with("refund.") => {
                 let moved: Moved = read(event)?;
                 let stays = moved.from == moved.to && name == "refund.progressed";
@@ -174,6 +176,16 @@ impl Replay {
         new(self.refunds.insert(refund, replay), "refund", refund)
     }
 
+    /// An outside platform is told of what stands in the books, and of nothing else.
+    fn told(&mut self, transaction: i64, told: &Told) -> Outcome {
+        let currency = self.currency.clone();
+        let made = self.transaction(told.refund, transaction)?;
+        same("what is to be paid", made.amount, told.amount)?;
+        same("the payment that it gives back", made.payment, told.payment)?;
+        same("the state it is told in", made.state, TransactionState::Requested)?;
+        same("the currency", currency.as_str(), told.currency.as_str())
+    }
+
     fn changed(&mut self, refund: i64, changed: &Changed) -> Outcome {
         for step in &changed.dropped {
             self.step(refund, step)?;
@@ -184,7 +196,11 @@ impl Replay {
             let replay = TransactionReplay::of(share, TransactionState::Unconfirmed);
             self.refund(refund)?.transactions.insert(share.transaction, replay);
         }
-        self.refund(refund)?.amount = changed.amount;
+        let replay = self.refund(refund)?;
+        replay.amount = changed.amount;
+        if let Some(execution) = &changed.execution {
+            replay.requested.execution.clone_from(execution);
+        }
         Ok(())
     }
 

@@ -24,7 +24,7 @@ pub struct Table {
 }
 
 /// Everything but the installation's name and its next number.
-pub const TABLES: [Table; 17] = [
+pub const TABLES: [Table; 20] = [
     Table { name: "merchants", key: &["number"] },
     Table { name: "keys", key: &["merchant", "number"] },
     Table { name: "key_digests", key: &["merchant", "hash"] },
@@ -41,6 +41,9 @@ pub const TABLES: [Table; 17] = [
     Table { name: "connections", key: &["merchant", "name"] },
     Table { name: "webhook_endpoints", key: &["merchant", "number"] },
     Table { name: "deliveries", key: &["merchant", "endpoint", "event"] },
+    Table { name: "information_links", key: &["merchant", "refund"] },
+    Table { name: "transfer_files", key: &["merchant", "number"] },
+    Table { name: "transfers", key: &["merchant", "transaction_number"] },
     Table { name: "work", key: &["merchant", "queue", "subject"] },
 ];
 

@@ -1,9 +1,9 @@
 //! Columns that hold more than one value, as the stores keep them.
 
-use refundry_domain::merchant::{Scope, Settings};
+use refundry_domain::merchant::{Debtor, Scope, Settings};
 use refundry_domain::money::{Currency, Minor};
 use refundry_domain::order::Metadata;
-use refundry_domain::policy::Approval;
+use refundry_domain::policy::{Approval, NotifyOnly};
 use refundry_domain::refund::{AskedBy, Part};
 use refundry_domain::returns::ReturnItem;
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,32 @@ struct SettingsData {
     information_expiry_ms: i64,
     #[serde(default = "utc")]
     time_zone: String,
+    #[serde(default)]
+    notify_only: NotifyData,
+    #[serde(default)]
+    report_within_ms: Option<i64>,
+    #[serde(default)]
+    auto_close: bool,
+    #[serde(default)]
+    ask_bank_details: bool,
+    #[serde(default)]
+    debtor: Option<DebtorData>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotifyData {
+    payment_method: bool,
+    gift_card: bool,
+    store_credit: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DebtorData {
+    name: String,
+    iban: String,
+    bic: Option<String>,
 }
 
 /// Of settings that were written before there was a time zone in them.
@@ -159,6 +185,19 @@ pub fn settings(settings: &Settings) -> String {
         approval,
         information_expiry_ms: settings.information_expiry_ms,
         time_zone: settings.time_zone.clone(),
+        notify_only: NotifyData {
+            payment_method: settings.notify_only.payment_method,
+            gift_card: settings.notify_only.gift_card,
+            store_credit: settings.notify_only.store_credit,
+        },
+        report_within_ms: Some(settings.report_within_ms),
+        auto_close: settings.auto_close,
+        ask_bank_details: settings.ask_bank_details,
+        debtor: settings.debtor.clone().map(|Debtor { name, iban, bic }| DebtorData {
+            name,
+            iban,
+            bic,
+        }),
     })
 }
 
@@ -176,6 +215,16 @@ pub fn read_settings(text: &str) -> Result<Settings, Unreadable> {
             Approval::Above(limits)
         }
     };
-    let (information_expiry_ms, time_zone) = (data.information_expiry_ms, data.time_zone);
-    Ok(Settings { approval, information_expiry_ms, time_zone })
+    let NotifyData { payment_method, gift_card, store_credit } = data.notify_only;
+    let usual = Settings::default().report_within_ms;
+    Ok(Settings {
+        approval,
+        information_expiry_ms: data.information_expiry_ms,
+        time_zone: data.time_zone,
+        notify_only: NotifyOnly { payment_method, gift_card, store_credit },
+        report_within_ms: data.report_within_ms.unwrap_or(usual),
+        auto_close: data.auto_close,
+        ask_bank_details: data.ask_bank_details,
+        debtor: data.debtor.map(|DebtorData { name, iban, bic }| Debtor { name, iban, bic }),
+    })
 }

@@ -2,7 +2,7 @@
 //! store writes the same bytes, so a chain can be followed from one to another.
 
 use refundry_domain::event::{
-    Fact, LineFact, LineShare, Move as MoveFact, RefundMoved, Share, Subject,
+    Fact, LineFact, LineShare, Move as MoveFact, PayoutRequested, RefundMoved, Share, Subject,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -160,6 +160,9 @@ pub struct Requested {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Changed {
+    /// Not in events from before it could change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<String>,
     pub amount: i64,
     pub dropped: Vec<MoveData>,
     pub shares: Vec<ShareData>,
@@ -177,6 +180,22 @@ pub struct Moved {
     pub released: Vec<PartData>,
     pub retaken: Vec<PartData>,
     pub failure: Option<FailureData>,
+}
+
+/// A payout that an outside platform is told to make.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    pub refund: i64,
+    pub payment: i64,
+    pub to: String,
+    pub amount: i64,
+    pub currency: String,
+    pub provider: String,
+    pub method: String,
+    pub payment_reference: Option<String>,
+    /// In milliseconds since 1970 UTC.
+    pub report_by: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -244,6 +263,8 @@ pub fn data(fact: &Fact) -> String {
         Fact::OrderAnnotated { .. } | Fact::RefundAnnotated { .. } => {
             r#"{"annotated":true}"#.to_owned()
         }
+        Fact::DetailsPurged { .. } => "{}".to_owned(),
+        Fact::PayoutRequested(fact) => json(&told(fact)),
         Fact::DisputeChanged { payment, disputed, blocked, .. } => {
             json(&Disputed { payment: payment.0, disputed: disputed.get(), blocked: blocked.get() })
         }
@@ -261,7 +282,8 @@ pub fn data(fact: &Fact) -> String {
                 parts: parts.iter().map(part).collect(),
             })
         }
-        Fact::RefundChanged { amount, dropped, shares, .. } => json(&Changed {
+        Fact::RefundChanged { execution, amount, dropped, shares, .. } => json(&Changed {
+            execution: Some(execution.name().to_owned()),
             amount: amount.get(),
             dropped: dropped.iter().map(step).collect(),
             shares: shares.iter().map(share).collect(),
@@ -270,6 +292,20 @@ pub fn data(fact: &Fact) -> String {
         Fact::RefundContradicted { transaction, said, .. } => {
             json(&Contradicted { transaction: transaction.0, said: said.clone() })
         }
+    }
+}
+
+fn told(fact: &PayoutRequested) -> Told {
+    Told {
+        refund: fact.refund.0,
+        payment: fact.payment.0,
+        to: fact.to.name().to_owned(),
+        amount: fact.amount.get(),
+        currency: fact.currency.code().to_owned(),
+        provider: fact.provider.clone(),
+        method: fact.method.clone(),
+        payment_reference: fact.payment_reference.clone(),
+        report_by: fact.report_by.0,
     }
 }
 

@@ -31,10 +31,10 @@ pub const TRANSACTION: &str = "number, order_number, currency, kind, parent, ret
     contradicted, message, created_at, updated_at, settled_at";
 pub const REFUND: &str = "number, order_number, previous, return_number, state, execution, \
     destination, currency, amount, refunded, asked_by, kind, payment, reason, note, failure_code, \
-    failure_message, parts, information, metadata, requested_by, confirmed_by, created_at, \
-    updated_at, settled_at";
+    failure_message, parts, information, information_due, metadata, requested_by, confirmed_by, \
+    created_at, updated_at, settled_at";
 pub const RETURN: &str = "number, order_number, reference, kind, state, items, reason, metadata, \
-    created_at, updated_at, closed_at";
+    refunded, by_hand, created_at, updated_at, closed_at";
 pub const EVENT: &str = "merchant, number, order_number, position, name, subject_kind, subject, \
     happened_at, done_by, data, hash, previous";
 pub const MERCHANT: &str = "number, name, settings, created_at, updated_at";
@@ -190,6 +190,7 @@ pub fn refund<'a, C: Columns<'a>>(columns: &mut C) -> Result<(Refund, i64), C::F
         parts: encode::read_parts(columns.maybe_text()?)?,
         transactions: Vec::new(),
         information: columns.some_bytes()?,
+        information_due: columns.some_time()?,
         metadata: encode::read_metadata(columns.maybe_text()?)?,
         requested_by: columns.text()?.to_owned(),
         confirmed_by: columns.some_text()?,
@@ -210,6 +211,8 @@ pub fn return_of<'a, C: Columns<'a>>(columns: &mut C) -> Result<Return, C::Fail>
         items: encode::read_items(columns.text()?)?,
         reason: columns.text()?.to_owned(),
         metadata: encode::read_metadata(columns.maybe_text()?)?,
+        refunded: columns.minor()?,
+        by_hand: columns.small()?,
         created_at: columns.time()?,
         updated_at: columns.time()?,
         closed_at: columns.some_time()?,

@@ -15,6 +15,7 @@ mod harness;
 mod import;
 mod native;
 mod outbound;
+mod outside;
 mod providers;
 mod replicas;
 mod routes;

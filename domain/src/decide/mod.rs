@@ -3,6 +3,7 @@
 
 mod checks;
 mod orders;
+mod outside;
 mod parts;
 mod refunds;
 mod retry;
@@ -59,9 +60,9 @@ pub fn decide(
         Command::Cancel { reason } => refunds::cancel(&mut draft, reason.as_deref(), context),
         Command::Retry => retry::retry(&mut draft, context),
         Command::GiveInformation { sealed } => {
-            refunds::give_information(&mut draft, sealed, context)
+            outside::give_information(&mut draft, sealed, context)
         }
-        Command::Expire => refunds::expire(&mut draft, context),
+        Command::Expire => outside::expire(&mut draft, context),
         Command::Start { worker, lease_ms } => {
             transactions::start(&mut draft, *worker, *lease_ms, context)
         }

@@ -1,10 +1,10 @@
 //! Refunds: asked for, changed, confirmed, canceled, given what they wait for.
 
 use super::settle::Steps;
-use super::{Context, Draft, checks, parts};
+use super::{Context, Draft, checks, outside, parts};
 use crate::allocate::{allocate, refundable};
 use crate::book::Book;
-use crate::changes::{Mark, Queue, Work, WorkChange};
+use crate::changes::Mark;
 use crate::command::{Ask, Paid, RefundChange};
 use crate::event::{Fact, LineShare, Move};
 use crate::ids::RefundId;
@@ -51,6 +51,8 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
         parts: resolved.parts,
         transactions: Vec::with_capacity(shares.len()),
         information: None,
+        information_due: (state == State::RequiresInformation)
+            .then(|| outside::information_due(context)),
         metadata: ask.metadata.clone(),
         requested_by: context.by.to_owned(),
         confirmed_by: (state != State::Unconfirmed).then(|| context.by.to_owned()),
@@ -63,7 +65,6 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
     draft.changes.refund = Some(Mark::New);
     let taken = take_lines(draft);
     let held = draft.hold(&shares, |execution| opening(state, execution), context);
-    await_information(draft, context);
     draft.changes.facts.push(Fact::RefundRequested {
         refund: id,
         state,
@@ -73,6 +74,8 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
         shares: held,
         parts: taken,
     });
+    outside::tell_all(draft, context);
+    outside::watch(draft, false, context);
     if let Some(paid) = &ask.paid {
         record_paid(draft, paid, context);
     }
@@ -132,7 +135,7 @@ fn check_there(book: &Book, ask: &Ask) -> Result<(), Refusal> {
     ask.payment.map_or(Ok(()), |payment| refundable(book, payment).map(|_| ()))
 }
 
-/// How each share is carried out: as asked, else by the payment's gateway if it has one, else by
+/// How each share is carried out: as asked, else by telling others where Notify Only is on, else by the payment's gateway if it has one, else by
 /// telling the outside platform. Money that goes elsewhere than it came from is paid by hand.
 fn with_execution(
     draft: &Draft,
@@ -141,6 +144,7 @@ fn with_execution(
     asked: Option<Execution>,
     context: &Context<'_>,
 ) -> Result<Vec<(usize, Minor, Execution)>, Refusal> {
+    let asked = outside::notify_only(to, asked, context)?;
     let mut shares = Vec::with_capacity(split.len());
     for (payment, amount) in split {
         let lack = context
@@ -193,7 +197,7 @@ pub fn check_gateway(
     Ok(())
 }
 
-fn not_automatic(rule: &'static str) -> Refusal {
+pub fn not_automatic(rule: &'static str) -> Refusal {
     let (field, execution) = ("execution".to_owned(), Execution::Automatic);
     Refusal::ExecutionNotAvailable { field, execution, rule }
 }
@@ -212,7 +216,8 @@ fn opening_state(
         None if approval => return Ok(State::Unconfirmed),
         Some(true) | None => {}
     }
-    Ok(state_once_confirmed(draft, shares, context))
+    let asks = ask.paid.is_none() && outside::asks_for_account(ask.to, shares, context);
+    Ok(if asks { State::RequiresInformation } else { state_once_confirmed(draft, shares, context) })
 }
 
 pub fn state_once_confirmed(
@@ -220,14 +225,17 @@ pub fn state_once_confirmed(
     shares: &[(usize, Minor, Execution)],
     context: &Context<'_>,
 ) -> State {
-    let given = draft.book.refund.as_ref().is_some_and(|refund| refund.information.is_some());
+    let refund = draft.book.refund.as_ref();
+    let given = refund.is_some_and(Refund::has_information);
     let needs_information = |(payment, _, execution): &(usize, Minor, Execution)| {
         let source = &draft.book.payments[*payment];
         !given
             && *execution == Execution::Automatic
             && context.policy.needs_information(&source.provider, &source.method)
     };
-    if shares.iter().any(needs_information) {
+    let asks = refund
+        .is_some_and(|refund| !given && outside::asks_for_account(refund.to, shares, context));
+    if asks || shares.iter().any(needs_information) {
         State::RequiresInformation
     } else if shares.iter().all(|share| share.2 == Execution::Automatic) {
         State::Pending
@@ -259,20 +267,6 @@ fn take_lines(draft: &mut Draft) -> Vec<LineShare> {
 
 fn line_share(part: &Part) -> LineShare {
     LineShare { line: part.line, quantity: part.quantity, amount: part.amount }
-}
-
-/// A refund that waits for the customer's bank details does so for a limited time.
-pub fn await_information(draft: &mut Draft, context: &Context<'_>) {
-    let refund = draft.refund();
-    if refund.state == State::RequiresInformation {
-        let work = Work {
-            queue: Queue::Expire,
-            subject: refund.id.0,
-            due: context.now.after_ms(context.policy.information_expiry_ms),
-            lease: None,
-        };
-        draft.changes.work.push(WorkChange::Put(work));
-    }
 }
 
 pub fn must_be(draft: &mut Draft, states: &[State], verb: &'static str) -> Result<(), Refusal> {
@@ -322,7 +316,9 @@ pub fn change(
     let id = refund.id;
     let shares = draft.hold(&shares, |_| TransactionState::Unconfirmed, context);
     draft.mark_refund(context);
-    draft.changes.facts.push(Fact::RefundChanged { refund: id, amount, dropped, shares });
+    let execution = draft.refund().execution;
+    let fact = Fact::RefundChanged { refund: id, execution, amount, dropped, shares };
+    draft.changes.facts.push(fact);
     Ok(())
 }
 
@@ -366,7 +362,9 @@ pub fn confirm(
     for index in held(draft) {
         let row = &draft.refund().transactions[index];
         not_paid_already(row, "confirmed: its provider says that it was paid already")?;
-        check_gateway(row.execution, &row.provider, context)?;
+        let (execution, provider) = (row.execution, row.provider.clone());
+        outside::notify_only(draft.refund().to, Some(execution), context)?;
+        check_gateway(execution, &provider, context)?;
     }
     if context.policy.needs_approval(amount, currency) && !may_approve {
         return Err(Refusal::ApprovalRequired);
@@ -392,7 +390,11 @@ fn held(draft: &mut Draft) -> Vec<usize> {
 
 /// Moves every open transaction of the refund, hands the pending ones to the workers, and
 /// concludes.
-fn move_held(draft: &mut Draft, to: impl Fn(Execution) -> TransactionState, context: &Context<'_>) {
+pub fn move_held(
+    draft: &mut Draft,
+    to: impl Fn(Execution) -> TransactionState,
+    context: &Context<'_>,
+) {
     let mut steps = Steps::default();
     for index in held(draft) {
         let execution = draft.refund().transactions[index].execution;
@@ -400,7 +402,6 @@ fn move_held(draft: &mut Draft, to: impl Fn(Execution) -> TransactionState, cont
         draft.hand_to_worker(index, context);
     }
     draft.conclude(steps, context);
-    await_information(draft, context);
 }
 
 pub fn cancel(
@@ -423,40 +424,10 @@ pub fn cancel(
     Ok(())
 }
 
-fn end_held(draft: &mut Draft, to: TransactionState, failure: &Failure, context: &Context<'_>) {
-    if draft.refund().state == State::RequiresInformation {
-        let subject = draft.refund().id.0;
-        draft.changes.work.push(WorkChange::Remove { queue: Queue::Expire, subject });
-    }
+pub fn end_held(draft: &mut Draft, to: TransactionState, failure: &Failure, context: &Context<'_>) {
     let mut steps = Steps::default();
     for index in held(draft) {
         draft.step(index, to, Some(failure.clone()), &mut steps, context);
     }
     draft.conclude(steps, context);
-}
-
-pub fn give_information(
-    draft: &mut Draft,
-    sealed: &[u8],
-    context: &mut Context<'_>,
-) -> Result<(), Refusal> {
-    must_be(draft, &[State::RequiresInformation], "given information")?;
-    let refund = draft.refund();
-    refund.information = Some(sealed.to_vec());
-    let subject = refund.id.0;
-    draft.changes.work.push(WorkChange::Remove { queue: Queue::Expire, subject });
-    move_held(draft, |execution| opening(State::Pending, execution), context);
-    Ok(())
-}
-
-pub fn expire(draft: &mut Draft, context: &mut Context<'_>) -> Result<(), Refusal> {
-    if draft.refund().state == State::RequiresInformation {
-        let message = "The customer's bank details were not given in time.".to_owned();
-        let failure = Failure { code: FailureCode::InformationExpired, message };
-        end_held(draft, TransactionState::Failed, &failure, context);
-    } else {
-        let subject = draft.refund().id.0;
-        draft.changes.work.push(WorkChange::Remove { queue: Queue::Expire, subject });
-    }
-    Ok(())
 }

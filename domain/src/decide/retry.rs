@@ -1,8 +1,6 @@
 //! A failed refund is tried again.
 
-use super::refunds::{
-    await_information, check_gateway, must_be, not_paid_already, opening, state_once_confirmed,
-};
+use super::refunds::{check_gateway, must_be, not_paid_already, opening, state_once_confirmed};
 use super::settle::Steps;
 use super::{Context, Draft, parts};
 use crate::book::sum;
@@ -20,7 +18,6 @@ pub fn retry(draft: &mut Draft, context: &mut Context<'_>) -> Result<(), Refusal
     let held = draft.hold(&shares, |execution| opening(state, execution), context);
     draft.refund().settled_at = None;
     draft.conclude(Steps { shares: held, retaken, ..Steps::default() }, context);
-    await_information(draft, context);
     Ok(())
 }
 
@@ -36,7 +33,12 @@ fn take_up_again(
             continue;
         }
         not_paid_already(row, "tried again: its provider says that it was paid after all")?;
-        let (parent, amount, execution) = (row.payment, row.amount, row.execution);
+        let (parent, amount, mut execution) = (row.payment, row.amount, row.execution);
+        // Switched on since: what is sent anew is not sent by a gateway any more.
+        if execution == Execution::Automatic && context.policy.notify_only.covers(draft.refund().to)
+        {
+            execution = Execution::Notify;
+        }
         let payment = draft.book.payment(parent).expect("a refund's payment is in its book");
         let before = shares.iter().filter(|share| share.0 == payment).map(|share| share.1);
         let row = &draft.book.payments[payment];

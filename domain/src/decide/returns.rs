@@ -5,6 +5,7 @@ use crate::changes::Mark;
 use crate::command::{NewReturn, ReturnChange};
 use crate::event::Fact;
 use crate::ids::ReturnId;
+use crate::money::Minor;
 use crate::order::Line;
 use crate::refusal::Refusal;
 use crate::returns::{Return, ReturnItem, ReturnState};
@@ -45,6 +46,8 @@ pub fn open(draft: &mut Draft, new: &NewReturn, context: &mut Context<'_>) -> Re
         items: new.items.clone(),
         reason: new.reason.clone(),
         metadata: new.metadata.clone(),
+        refunded: Minor::ZERO,
+        by_hand: 0,
         created_at: context.now,
         updated_at: context.now,
         closed_at: None,

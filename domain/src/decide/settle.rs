@@ -1,12 +1,13 @@
 //! How a refund's transactions move, and what that makes of the refund, its payments and lines.
 
-use super::{Context, Draft, parts};
+use super::{Context, Draft, outside, parts};
 use crate::changes::{Mark, Queue, Work, WorkChange};
 use crate::event::{Fact, LineShare, Move, RefundMoved, Share};
 use crate::ids::TransactionId;
 use crate::money::Minor;
 use crate::outcome::Failure;
 use crate::refund::{Execution, Refund, RefundTransaction, State, TransactionState, Weight};
+use crate::returns::ReturnState;
 
 /// What the transactions of a refund make of it, `current` being what it was.
 ///
@@ -152,11 +153,64 @@ impl Draft {
             refund.transactions.push(row);
             let index = refund.transactions.len() - 1;
             self.changes.transactions.push((index, Mark::New));
+            self.count_for_return(index, Weight::Free, context);
             self.hand_to_worker(index, context);
             held.push(Share { transaction: id, payment: parent, amount: *amount });
         }
         self.touch_order(context);
         held
+    }
+
+    /// Keeps what a return has got up to date with one of its refund transactions, which comes from
+    /// the weight `from`.
+    fn count_for_return(&mut self, index: usize, from: Weight, context: &Context<'_>) {
+        let refund = self.refund();
+        let row = &refund.transactions[index];
+        let (to, amount, execution) = (row.state.weight(), row.amount, row.execution);
+        let Some(of) = refund.return_id else { return };
+        let Some(at) = self.book.returns.iter().position(|row| row.id == of) else { return };
+        let kept = &mut self.book.returns[at];
+        let before = (kept.refunded, kept.by_hand);
+        if from == Weight::Paid {
+            kept.refunded = kept.refunded.saturating_minus(amount);
+        }
+        if to == Weight::Paid {
+            kept.refunded = kept.refunded.plus(amount).expect("balances are bounded");
+        }
+        if execution == Execution::Manual {
+            kept.by_hand = kept.by_hand.saturating_sub(u32::from(from != Weight::Free));
+            kept.by_hand += u32::from(to != Weight::Free);
+        }
+        if before != (kept.refunded, kept.by_hand) {
+            self.mark_return(at, context);
+        }
+    }
+
+    fn mark_return(&mut self, index: usize, context: &Context<'_>) {
+        self.book.returns[index].updated_at = context.now;
+        if !self.changes.returns.iter().any(|(marked, _)| *marked == index) {
+            self.changes.returns.push((index, Mark::Changed));
+        }
+    }
+
+    /// Closes the refund's return when it has got what it is worth, and nothing of it goes by hand.
+    fn close_return(&mut self, context: &Context<'_>) {
+        let Some(of) = self.refund().return_id.filter(|_| context.policy.auto_close) else {
+            return;
+        };
+        let Some(at) = self.book.returns.iter().position(|row| row.id == of) else { return };
+        let row = &self.book.returns[at];
+        let worth = self.book.worth(row);
+        let got = !worth.is_zero() && row.refunded >= worth;
+        if row.state.is_closed() || row.by_hand > 0 || !got {
+            return;
+        }
+        let row = &mut self.book.returns[at];
+        row.state = ReturnState::Done;
+        row.closed_at = Some(context.now);
+        let (return_id, state) = (row.id, row.state);
+        self.mark_return(at, context);
+        self.changes.facts.push(Fact::ReturnChanged { return_id, state });
     }
 
     /// A pending automatic transaction is work for a worker, due at once.
@@ -192,6 +246,7 @@ impl Draft {
         steps.moves.push(step_of(row, from));
         let key = row.id.0;
         self.mark_transaction(index, context);
+        self.count_for_return(index, from.weight(), context);
         if from.weight() != to.weight() {
             let payment = self.book.payment(parent).expect("a refund's payment is in its book");
             self.book.shift(payment, amount, from.weight(), to.weight());
@@ -217,6 +272,12 @@ impl Draft {
         let to = standing(from, &refund.transactions);
         debug_assert!(from == to || from.may_become(to), "{from:?} may not become {to:?}");
         refund.state = to;
+        let waited = refund.information_due.is_some();
+        if to != State::RequiresInformation {
+            refund.information_due = None;
+        } else if from != to {
+            refund.information_due = Some(outside::information_due(context));
+        }
         if to.is_final() && from != to {
             refund.settled_at = Some(context.now);
         }
@@ -237,6 +298,7 @@ impl Draft {
         let released = if to.is_final() { self.release_lines() } else { Vec::new() };
         self.mark_refund(context);
         self.touch_order(context);
+        let told = outside::newly_told(self.refund(), &steps);
         self.changes.facts.push(Fact::RefundMoved(RefundMoved {
             refund: id,
             from,
@@ -249,6 +311,10 @@ impl Draft {
             retaken: steps.retaken,
             failure,
         }));
+        outside::tell(self, &told, context);
+        outside::purge_once_settled(self);
+        outside::watch(self, waited, context);
+        self.close_return(context);
     }
 
     /// A final refund takes of its lines only what it paid; the rest is given back, last part

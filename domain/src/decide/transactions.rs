@@ -1,7 +1,7 @@
 //! Refund transactions: handed over by a worker, and what became of them.
 
 use super::settle::{Steps, step_of};
-use super::{Context, Draft, words};
+use super::{Context, Draft, outside, words};
 use crate::changes::{Lease, Queue, Work, WorkChange};
 use crate::event::Fact;
 use crate::ids::{Timestamp, TransactionId};
@@ -266,6 +266,10 @@ fn go_on(draft: &mut Draft, index: usize, report: &Report, context: &Context<'_>
     let (transaction, state, execution) = (row.id, row.state, row.execution);
     if state == TransactionState::Requested {
         step(draft, index, TransactionState::Processing, None, context);
+    } else if draft.refund().transactions[index].awaits_report() {
+        // It is not silent, though it may have nothing new to say.
+        draft.mark_transaction(index, context);
+        outside::watch(draft, true, context);
     } else if state == TransactionState::Processing && execution == Execution::Automatic {
         // A worker that is at it goes on: it will say itself when to look again.
         let lease = draft.book.work.as_ref().and_then(|work| work.lease);

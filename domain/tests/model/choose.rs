@@ -125,7 +125,7 @@ fn of_refund(random: &mut Random, scale: Scale, shop: &Shop) -> Option<Step> {
         4..=7 => Command::Confirm { may_approve: random.one_in(2) },
         8..=10 => Command::Cancel { reason: random.maybe(2, |_| "changed my mind".to_owned()) },
         11..=14 => Command::Retry,
-        15..=18 => Command::GiveInformation { sealed: vec![1, 2, 3] },
+        15..=18 => Command::GiveInformation { sealed: vec![1; 9] },
         _ => Command::Expire,
     };
     Some(Step { refund: Some(refund), ..Step::of_order(command) })

@@ -6,7 +6,9 @@ use refundry_domain::changes::Queue;
 use refundry_domain::command::{Ask, Command, ItemAsk, ItemShare, LineRef, What};
 use refundry_domain::money::Minor;
 use refundry_domain::order::Metadata;
-use refundry_domain::refund::{Destination, Execution, Refund, State, TransactionState};
+use refundry_domain::refund::{
+    Destination, Execution, Refund, RefundTransaction, State, TransactionState,
+};
 
 use crate::naive::{Pot, pot};
 use crate::oracle;
@@ -34,6 +36,13 @@ pub fn hold(shop: &Shop) {
     }
     for row in &shop.book.returns {
         assert_eq!(shop.replay.returns[&row.id.0], row.state, "return by the facts");
+        let of = || shop.refunds.values().filter(|refund| refund.return_id == Some(row.id));
+        let paid: i128 = of().map(|refund| units(refund.refunded)).sum();
+        assert_eq!(units(row.refunded), paid, "what the return got");
+        let by_hand = of().flat_map(|refund| &refund.transactions).filter(|transaction| {
+            transaction.execution == Execution::Manual && pot(transaction.state) != Pot::Free
+        });
+        assert_eq!(usize::try_from(row.by_hand).unwrap(), by_hand.count(), "by hand");
     }
     work(shop);
     numbers(shop);
@@ -121,9 +130,20 @@ fn of_refund(refund: &Refund) {
 fn work(shop: &Shop) {
     let mut wanted = BTreeSet::new();
     for refund in shop.refunds.values() {
-        if refund.state == State::RequiresInformation {
+        let silent = |row: &RefundTransaction| {
+            row.execution == Execution::Notify
+                && matches!(row.state, TransactionState::Requested | TransactionState::Processing)
+        };
+        let kept = refund.information.as_ref().is_some_and(|bytes| bytes.len() > 5);
+        if refund.state == State::RequiresInformation
+            || refund.transactions.iter().any(silent)
+            || (refund.state == State::Failed && kept)
+        {
             wanted.insert((Queue::Expire, refund.id.0));
         }
+        assert_eq!(refund.state == State::RequiresInformation, refund.information_due.is_some());
+        let done = [State::Succeeded, State::Canceled, State::Reversed].contains(&refund.state);
+        assert!(!(done && kept), "bank details are kept: {refund:?}");
         for row in &refund.transactions {
             use TransactionState as T;
             let open = matches!(row.state, T::Pending | T::Processing);

@@ -51,6 +51,8 @@ fn any_history_keeps_the_books_right() {
     let by_worker = ["Start", "Report"];
     let states = State::ALL.map(|state| format!("{state:?}"));
     let names = commands.iter().chain(&later).chain(&by_worker).map(|name| (*name).to_owned());
+    let names = names.chain(["told".to_owned()]);
+    assert!(reached.get("closed").is_some_and(|count| *count > 10), "returns close: {reached:?}");
     for what in names.chain(states) {
         let count = reached.get(&what).copied().unwrap_or_default();
         assert!(count > 300, "{what} was reached {count} times: {reached:?}");
@@ -139,10 +141,17 @@ fn take(shop: &mut Shop, step: &Step, reached: &mut Reached) {
             | Fact::OrderAnnotated { .. }
             | Fact::DisputeChanged { .. }
             | Fact::ReturnOpened { .. }
-            | Fact::ReturnChanged { .. }
             | Fact::RefundChanged { .. }
             | Fact::RefundAnnotated { .. }
+            | Fact::DetailsPurged { .. }
             | Fact::RefundContradicted { .. } => {}
+            Fact::ReturnChanged { .. } => {
+                if !matches!(step.command, Command::ChangeReturn(_)) {
+                    assert!(shop.policy.auto_close, "closed although nobody wants that");
+                    *reached.entry("closed".to_owned()).or_default() += 1;
+                }
+            }
+            Fact::PayoutRequested(_) => *reached.entry("told".to_owned()).or_default() += 1,
         }
     }
     if let (Some(before), Some(id)) = (before, step.refund) {

@@ -125,7 +125,7 @@ impl Replay {
                 self.hold(refund.0, shares);
                 self.take(parts, 1);
             }
-            Fact::RefundChanged { refund, amount, dropped, shares } => {
+            Fact::RefundChanged { refund, amount, dropped, shares, .. } => {
                 self.refunds.get_mut(&refund.0).unwrap().amount = i128::from(amount.get());
                 self.shift(refund.0, dropped);
                 self.hold(refund.0, shares);
@@ -142,9 +142,16 @@ impl Replay {
                 let told = i128::from(moved.refunded.get());
                 assert_eq!(self.refunds[&moved.refund.0].refunded, told, "refunded of {moved:?}");
             }
+            Fact::PayoutRequested(told) => {
+                let row = self.transactions[&told.transaction.0];
+                let wanted = (told.refund.0, told.payment.0, i128::from(told.amount.get()));
+                assert_eq!((row.0, row.1, row.2), wanted, "told of what is not so");
+                assert_eq!(pot(row.3), Pot::Held, "told of what is settled");
+            }
             Fact::OrderFulfilled { .. }
             | Fact::OrderAnnotated { .. }
             | Fact::RefundAnnotated { .. }
+            | Fact::DetailsPurged { .. }
             | Fact::RefundContradicted { .. } => {}
         }
     }

@@ -25,7 +25,10 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
             let amount = i128::from(refund.amount.get());
             let approved = *may_approve || !needs_approval(shop, amount);
             let gateways = refund.transactions.iter().all(|row| {
-                let sendable = has_gateway(shop, row.execution, &row.provider) && !row.contradicted;
+                let told = row.execution == Execution::Automatic
+                    && shop.policy.notify_only.covers(refund.to);
+                let sendable =
+                    has_gateway(shop, row.execution, &row.provider) && !told && !row.contradicted;
                 pot(row.state) != Pot::Held || sendable
             });
             Some(refund.state == State::Unconfirmed && approved && gateways)
@@ -41,7 +44,13 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
         }
         Command::Retry => Some(can_retry(shop, shop.find(step.refund?))),
         Command::GiveInformation { .. } => {
-            Some(shop.find(step.refund?).state == State::RequiresInformation)
+            let refund = shop.find(step.refund?);
+            let by_hand = refund.to == Destination::BankTransfer
+                && refund.transactions.iter().any(|row| {
+                    row.execution == Execution::Manual && row.state == TransactionState::Requested
+                });
+            let open = refund.state == State::Processing && by_hand;
+            Some(open || refund.state == State::RequiresInformation)
         }
         Command::Expire => Some(true),
         Command::Start { worker, .. } => {
@@ -280,9 +289,11 @@ fn executable(
     shares: &[(i64, i128)],
 ) -> bool {
     let original = to == Destination::OriginalPayment;
+    let told = shop.policy.notify_only.covers(to);
     match asked {
         Some(Execution::Automatic) => {
             original
+                && !told
                 && shares.iter().all(|(id, _)| {
                     let row = shop.book.payments.iter().find(|row| row.id.0 == *id).unwrap();
                     pays(shop, &row.provider)
@@ -291,6 +302,7 @@ fn executable(
         Some(Execution::Notify | Execution::Manual) => true,
         None => {
             original
+                || told
                 || matches!(to, Destination::BankTransfer | Destination::Cash | Destination::Other)
         }
     }
@@ -384,8 +396,9 @@ fn can_retry(shop: &Shop, refund: &Refund) -> bool {
         let units: i128 = parts().map(|part| i128::from(part.released_quantity)).sum();
         amount <= line.amount - line.taken && units <= line.quantity - line.units
     });
+    let told = shop.policy.notify_only.covers(refund.to);
     let sendable = |row: &&RefundTransaction| {
-        has_gateway(shop, row.execution, &row.provider) && !row.contradicted
+        (told || has_gateway(shop, row.execution, &row.provider)) && !row.contradicted
     };
     let gateways = again.iter().all(sendable);
     money && lines && gateways

@@ -9,7 +9,7 @@ use refundry_domain::ids::{ReturnId, TransactionId};
 use refundry_domain::money::{Currency, Exact, Minor, Percent};
 use refundry_domain::order::{Customer, LineKind, Metadata, PaymentKind};
 use refundry_domain::outcome::{Failure, FailureCode, Outcome, Report, Reporter};
-use refundry_domain::policy::{Abilities, Approval, Policy};
+use refundry_domain::policy::{Abilities, Approval, NotifyOnly, Policy};
 use refundry_domain::refund::{Destination, Execution};
 
 /// SplitMix64: small, seeded, and quick enough in a debug build.
@@ -80,7 +80,19 @@ pub fn policy(random: &mut Random) -> Policy {
             Abilities { pays, methods_needing_information, ..Abilities::full() },
         );
     }
-    Policy { approval, providers, information_expiry_ms: 1_000 }
+    Policy {
+        approval,
+        providers,
+        information_expiry_ms: 1_000,
+        notify_only: NotifyOnly {
+            payment_method: random.one_in(6),
+            gift_card: random.one_in(2),
+            store_credit: random.one_in(2),
+        },
+        report_within_ms: 1_000,
+        auto_close: random.one_in(2),
+        ask_bank_details: random.one_in(2),
+    }
 }
 
 /// The amounts of one history are alike, so that they meet: some of a few units, some ordinary,

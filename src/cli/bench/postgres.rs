@@ -38,6 +38,7 @@ impl Bench {
         script::prepare(&options, i64::try_from(ORDERS).unwrap_or(i64::MAX))
             .await
             .map_err(|error| failed(&error))?;
+        script::count_rows(&options).await.map_err(|error| failed(&error))?;
         let bare = self.pgbench(url)?;
         script::clear(&options).await.map_err(|error| failed(&error))?;
         let sandbox = self.folder("sandbox")?;
@@ -54,6 +55,7 @@ impl Bench {
                 servers.push(Server::start_with(&data, &variables).await?);
             }
             let orders = register(&servers[0], &key).await?;
+            script::count_rows(&options).await.map_err(|error| failed(&error))?;
             let population = Population { orders, ..Population::default() };
             let watch = Watch::start(None);
             let began = Instant::now();

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::Books;
 use super::fail::Fail;
-use super::load::{self, Wanted};
+use super::load::{self, Busy, Wanted};
 use super::pool::{self, Lent, Params, Step};
 use super::shelf::{Kept, NewClaim, NewEvent, Shelf};
 use super::write::Rows;
@@ -47,6 +47,8 @@ struct Inner {
     /// Merchants with something that waits, each once.
     turns: VecDeque<MerchantId>,
     lanes: usize,
+    /// Lanes beside those, for what waits for busy orders.
+    patient: usize,
 }
 
 impl Queues {
@@ -68,13 +70,14 @@ impl Queues {
     }
 
     pub fn lanes(&self) -> usize {
-        self.inner.lock().lanes
+        let inner = self.inner.lock();
+        inner.lanes + inner.patient
     }
 }
 
 /// Lets the intent wait its turn, and begins a lane of work when there is room for one more.
 pub async fn commit(books: &Arc<Books>, intent: Intent) -> Settled {
-    let (reply, answer) = oneshot::channel();
+    let (reply, settled) = oneshot::channel();
     let merchant = intent.merchant;
     let begin = {
         let mut inner = books.queues.inner.lock();
@@ -93,27 +96,71 @@ pub async fn commit(books: &Arc<Books>, intent: Intent) -> Settled {
         // Whoever asked may hang up; what was begun goes on.
         tokio::spawn(async move {
             while let Some((merchant, waiting)) = books.queues.take() {
-                let (intents, replies): (Vec<_>, Vec<_>) =
-                    waiting.into_iter().map(|waiting| (waiting.intent, waiting.reply)).unzip();
-                let settled = carry_out(&books, merchant, &intents).await;
-                for (reply, settled) in replies.into_iter().zip(settled) {
-                    let _ = reply.send(settled);
+                let left = answer(&books, merchant, waiting, Busy::Skip).await;
+                if !left.is_empty() {
+                    wait_for(&books, merchant, left).await;
                 }
             }
         });
     }
     let gone = || StoreError::Unavailable("the batch was broken off".to_owned());
-    answer.await.map_err(|_| gone())?
+    settled.await.map_err(|_| gone())?
+}
+
+/// Carries out what waits and answers it. What is about orders that other transactions have locked
+/// is left and given back when it is not to be waited for: else one busy order would hold up
+/// everything that shares a batch with it, and what waits for that in turn.
+async fn answer(
+    books: &Books,
+    merchant: MerchantId,
+    waiting: Vec<Waiting>,
+    busy: Busy,
+) -> Vec<Waiting> {
+    let (intents, replies): (Vec<_>, Vec<_>) =
+        waiting.into_iter().map(|waiting| (waiting.intent, waiting.reply)).unzip();
+    let settled = carry_out(books, merchant, &intents, busy).await;
+    let mut left = Vec::new();
+    for ((intent, reply), settled) in intents.into_iter().zip(replies).zip(settled) {
+        match settled {
+            Some(settled) => drop(reply.send(settled)),
+            None => left.push(Waiting { intent, reply }),
+        }
+    }
+    left
+}
+
+/// Carries out what is about busy orders, in a lane beside the others, of which there are as many.
+async fn wait_for(books: &Arc<Books>, merchant: MerchantId, left: Vec<Waiting>) {
+    let room = {
+        let mut inner = books.queues.inner.lock();
+        let room = inner.patient < books.lanes;
+        inner.patient += usize::from(room);
+        room
+    };
+    if !room {
+        answer(books, merchant, left, Busy::Wait).await;
+        return;
+    }
+    let books = Arc::clone(books);
+    tokio::spawn(async move {
+        answer(&books, merchant, left, Busy::Wait).await;
+        books.queues.inner.lock().patient -= 1;
+    });
 }
 
 /// All in one transaction; when one of them cannot be carried out, in halves, so that it fails
-/// alone.
-async fn carry_out(books: &Books, merchant: MerchantId, intents: &[Intent]) -> Vec<Settled> {
+/// alone. `None` is left for later.
+async fn carry_out(
+    books: &Books,
+    merchant: MerchantId,
+    intents: &[Intent],
+    busy: Busy,
+) -> Vec<Option<Settled>> {
     let mut settled = Vec::with_capacity(intents.len());
     let mut parts = vec![intents];
     while let Some(part) = parts.pop() {
-        match together(books, merchant, part).await {
-            Ok(done) => settled.extend(done.into_iter().map(Ok)),
+        match together(books, merchant, part, busy).await {
+            Ok(done) => settled.extend(done.into_iter().map(|done| done.map(Ok))),
             Err(fail) => {
                 let to_blame = matches!(fail, Fail::Damaged(_) | Fail::Again(_) | Fail::Taken(_));
                 if part.len() > 1 && to_blame {
@@ -122,7 +169,7 @@ async fn carry_out(books: &Books, merchant: MerchantId, intents: &[Intent]) -> V
                     parts.push(first);
                 } else {
                     let error = StoreError::from(fail);
-                    settled.extend(part.iter().map(|_| Err(error.clone())));
+                    settled.extend(part.iter().map(|_| Some(Err(error.clone()))));
                 }
             }
         }
@@ -132,6 +179,7 @@ async fn carry_out(books: &Books, merchant: MerchantId, intents: &[Intent]) -> V
 
 /// What the next try does otherwise.
 struct Retry {
+    busy: Busy,
     blocks: i64,
     /// Looks first whether somebody has taken the digits of a number as a reference.
     careful: bool,
@@ -141,10 +189,11 @@ async fn together(
     books: &Books,
     merchant: MerchantId,
     intents: &[Intent],
-) -> Result<Vec<Settlement>, Fail> {
+    busy: Busy,
+) -> Result<Vec<Option<Settlement>>, Fail> {
     books.is_open()?;
     let wanted = Wanted::of(intents);
-    let mut retry = Retry { blocks: wanted.blocks(), careful: false };
+    let mut retry = Retry { busy, blocks: wanted.blocks(), careful: false };
     let mut tries = 0;
     loop {
         let fail = match attempt(books, merchant, intents, &wanted, &retry).await {
@@ -177,7 +226,7 @@ async fn attempt(
     intents: &[Intent],
     wanted: &Wanted,
     retry: &Retry,
-) -> Result<Vec<Settlement>, Fail> {
+) -> Result<Vec<Option<Settlement>>, Fail> {
     let mut lent = pool::lend(&books.pool, books.timeout).await?;
     books.known_merchant(&mut lent, merchant).await?;
     let mut shelf = Shelf::default();
@@ -202,8 +251,9 @@ async fn transaction(
     orders: &std::collections::BTreeSet<i64>,
     retry: &Retry,
     mut shelf: Shelf,
-) -> Result<Vec<Settlement>, Fail> {
-    let mut numbers = load::load(lent, merchant, wanted, orders, retry.blocks, &mut shelf).await?;
+) -> Result<Vec<Option<Settlement>>, Fail> {
+    let how = (retry.blocks, retry.busy);
+    let mut numbers = load::load(lent, merchant, wanted, orders, how, &mut shelf).await?;
     if numbers.peek() <= shelf.highest() {
         return Err(Fail::Numbers);
     }
@@ -216,7 +266,10 @@ async fn transaction(
     let decided = catch_unwind(AssertUnwindSafe(|| {
         let mut settled = Vec::with_capacity(intents.len());
         for intent in intents {
-            settled.push(settle(&books.instance, &mut shelf, &mut numbers, intent)?);
+            settled.push(match shelf.is_busy(&intent.target) {
+                true => None,
+                false => Some(settle(&books.instance, &mut shelf, &mut numbers, intent)?),
+            });
         }
         Ok(settled)
     }));

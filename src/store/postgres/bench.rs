@@ -26,7 +26,7 @@ BEGIN;
 SELECT last_event AS e, last_refund AS r, chain_length AS c FROM orders WHERE merchant = -1 AND number = 0 - :o FOR UPDATE \gset
 SELECT captured FROM transactions WHERE merchant = -1 AND order_number = 0 - :o AND refund IS NULL;
 SELECT position FROM lines WHERE merchant = -1 AND order_number = 0 - :o;
-SELECT answer FROM claims WHERE merchant = -1 AND digest = decode(md5(random()::text), 'hex');
+SELECT answer FROM claims WHERE merchant = -1 AND digest = (SELECT decode(md5(random()::text), 'hex'));
 SELECT nextval('numbers') AS n \gset
 INSERT INTO claims (merchant, digest, answer) VALUES (-1, decode(md5(:n::text), 'hex'), :n);
 INSERT INTO answers (merchant, number, fingerprint, status, answered_at, body) VALUES (-1, :n, decode(md5(:n::text) || md5(:n::text), 'hex'), 201, 0, decode(repeat('7b', 900), 'hex'));
@@ -47,6 +47,17 @@ pub async fn prepare(options: &Options, orders: i64) -> Result<(), StoreError> {
     let settings = encode::settings(&Settings::default());
     let steps = [Step::Query(ORDERS, vec![&settings]), Step::Query(FILL, vec![&orders])];
     lent.send(&steps).await?;
+    lent.cleared();
+    Ok(())
+}
+
+/// Has the database count its rows, as `pgbench -i` does, so that neither side is planned for
+/// tables as they were when they were empty.
+pub async fn count_rows(options: &Options) -> Result<(), StoreError> {
+    let opened = PostgresStore::open(options, None).await;
+    let store = opened.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    let mut lent = pool::lend(&store.books.pool, options.timeout).await?;
+    lent.send(&[Step::Plain("ANALYZE")]).await?;
     lent.cleared();
     Ok(())
 }

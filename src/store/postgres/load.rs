@@ -146,6 +146,14 @@ pub async fn resolve(
 /// the books are as they are once they are locked.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
+/// What to do about orders that another transaction has locked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// Leave them out, so that the others need not wait.
+    Skip,
+    Wait,
+}
+
 /// Begins the transaction, locks the orders in order of number, and reads all that is needed, in
 /// one round trip. The numbers are drawn after the locks: an order's events have rising numbers.
 pub async fn load(
@@ -153,7 +161,7 @@ pub async fn load(
     merchant: MerchantId,
     wanted: &Wanted,
     orders: &BTreeSet<i64>,
-    blocks: i64,
+    (blocks, busy): (i64, Busy),
     shelf: &mut Shelf,
 ) -> Result<Numbers, Fail> {
     let orders: Vec<i64> = orders.iter().copied().collect();
@@ -170,7 +178,7 @@ pub async fn load(
     let mut plan = Plan { steps: vec![Step::Plain(BEGIN)], kinds: vec![Kind::Begin] };
     let by_order = |sql| (sql, vec![&merchant.0 as _, &orders as _]);
     if !orders.is_empty() {
-        plan.add(Kind::Orders, by_order(orders_sql()));
+        plan.add(Kind::Orders, by_order(orders_sql(busy)));
         plan.add(Kind::Lines, by_order(lines_sql()));
         plan.add(Kind::Payments, by_order(payments_sql()));
         plan.add(Kind::Returns, by_order(returns_sql()));
@@ -199,7 +207,27 @@ pub async fn load(
             read(kind, rows, merchant, shelf)?;
         }
     }
+    if busy == Busy::Skip {
+        shelf.busy = skipped(lent, merchant, &orders, shelf).await?;
+    }
     Ok(numbers)
+}
+
+/// The orders that are there and were not locked.
+async fn skipped(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    orders: &[i64],
+    shelf: &Shelf,
+) -> Result<BTreeSet<i64>, Fail> {
+    let missing = orders.iter().filter(|number| !shelf.orders.contains_key(number));
+    let missing: Vec<i64> = missing.copied().collect();
+    if missing.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = "SELECT number FROM orders WHERE merchant = $1 AND number = ANY($2)";
+    let found = lent.send(&[Step::Query(sql, vec![&merchant.0, &missing])]).await?;
+    Ok(found.iter().flatten().map(|row| row.get(0)).collect())
 }
 
 struct Plan<'a> {
@@ -238,8 +266,18 @@ const ORDER_REFERENCES: &str =
 const RETURN_REFERENCES: &str =
     "SELECT reference, number FROM returns WHERE merchant = $1 AND reference = ANY($2)";
 
-fn orders_sql() -> &'static str {
-    select!(ORDER, "orders WHERE merchant = $1 AND number = ANY($2) ORDER BY number FOR UPDATE")
+fn orders_sql(busy: Busy) -> &'static str {
+    match busy {
+        Busy::Skip => select!(
+            ORDER,
+            "orders WHERE merchant = $1 AND number = ANY($2) ORDER BY number \
+            FOR UPDATE SKIP LOCKED"
+        ),
+        Busy::Wait => select!(
+            ORDER,
+            "orders WHERE merchant = $1 AND number = ANY($2) ORDER BY number FOR UPDATE"
+        ),
+    }
 }
 
 /// The order's number comes last.

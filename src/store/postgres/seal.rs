@@ -24,6 +24,7 @@ const HASHES: &str = "SELECT e.merchant, e.number, e.hash FROM merchants m CROSS
 
 /// Adds seals over the events that are final, until all are sealed; answers the last one.
 pub async fn add(books: &Books, at: Timestamp) -> Result<Option<Seal>, Fail> {
+    counted(books).await?;
     let horizon = books.horizon.reach(books).await?;
     let mut last = None;
     loop {
@@ -45,6 +46,22 @@ pub async fn add(books: &Books, at: Timestamp) -> Result<Option<Seal>, Fail> {
             }
         }
     }
+}
+
+/// Has the database count the rows of tables that have grown and were never counted: until it does
+/// so by itself, which takes minutes, it plans as if they were empty and reads them whole.
+async fn counted(books: &Books) -> Result<(), Fail> {
+    let mut lent = pool::lend(&books.pool, books.timeout).await?;
+    let sql = "SELECT oid::regclass::text FROM pg_class \
+        WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r' \
+        AND reltuples < 0 AND pg_relation_size(oid) >= 100 * 8192";
+    let found = lent.send(&[Step::Query(sql, vec![])]).await?;
+    for row in found.iter().flatten() {
+        let table: &str = row.get(0);
+        lent.send(&[Step::Plain(&format!("ANALYZE {table}"))]).await?;
+    }
+    lent.cleared();
+    Ok(())
 }
 
 /// One after the other over all replicas: a seal covers the one before it.

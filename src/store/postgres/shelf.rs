@@ -116,6 +116,8 @@ pub enum Belonging {
 #[derive(Default)]
 pub struct Shelf {
     pub orders: BTreeMap<i64, Held>,
+    /// Orders that somebody else had locked: what is about them is for another transaction.
+    pub busy: BTreeSet<i64>,
     pub refunds: BTreeMap<i64, HeldRefund>,
     pub by_reference: HashMap<String, i64>,
     /// Where refunds, refund transactions and returns belong.
@@ -133,6 +135,20 @@ pub struct Shelf {
 }
 
 impl Shelf {
+    /// Whether the target's order was left out because somebody else had locked it.
+    pub fn is_busy(&self, target: &Target) -> bool {
+        let belonging = |number: i64| self.belongs.get(&number).map(|belongs| belongs.order);
+        let order = match target {
+            Target::NewOrder => None,
+            Target::Order(OrderRef::Id(id)) => Some(id.0),
+            Target::Order(OrderRef::Reference(text)) => self.by_reference.get(text).copied(),
+            Target::Refund(id) => belonging(id.0),
+            Target::Transaction(id) => belonging(id.0),
+            Target::Return(id) => belonging(id.0),
+        };
+        order.is_some_and(|order| self.busy.contains(&order))
+    }
+
     /// The book that the target is in, or the refusal that says it is not there.
     pub fn target(&self, target: &Target) -> Result<Result<Loaded, Refusal>, Fail> {
         let loaded = match target {

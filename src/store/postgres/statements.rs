@@ -152,7 +152,7 @@ sql!(
         asked_by text, kind text, payment int, reason text, note text, \
         failure_code text, failure_message text, parts text, information bytes, \
         metadata text, requested_by text, confirmed_by text, created_at int, \
-        updated_at int, settled_at int"
+        updated_at int, settled_at int, information_due int"
     )
 );
 sql!(
@@ -162,7 +162,8 @@ sql!(
         1,
         "number int, state text, amount int, refunded int, asked_by text, \
         failure_code text, failure_message text, parts text, information bytes, \
-        metadata text, confirmed_by text, updated_at int, settled_at int"
+        metadata text, confirmed_by text, updated_at int, settled_at int, \
+        information_due int, execution text"
     )
 );
 sql!(
@@ -171,7 +172,7 @@ sql!(
         "returns",
         "number int, order_number int, reference text, kind text, state text, \
         items text, reason text, metadata text, created_at int, updated_at int, \
-        closed_at int"
+        closed_at int, refunded int, by_hand int"
     )
 );
 sql!(
@@ -180,7 +181,7 @@ sql!(
         "returns",
         1,
         "number int, state text, reason text, metadata text, updated_at int, \
-        closed_at int"
+        closed_at int, refunded int, by_hand int"
     )
 );
 sql!(

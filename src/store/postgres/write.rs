@@ -359,6 +359,7 @@ impl<'a> Rows<'a> {
             .with(|(row, _)| row.created_at.0)
             .with(|(row, _)| row.updated_at.0)
             .with(|(row, _)| row.settled_at.map(|at| at.0))
+            .with(|(row, _)| row.information_due.map(|at| at.0))
             .sql(&INSERT_REFUNDS)
     }
 
@@ -377,6 +378,8 @@ impl<'a> Rows<'a> {
             .with(|row| row.confirmed_by.as_deref())
             .with(|row| row.updated_at.0)
             .with(|row| row.settled_at.map(|at| at.0))
+            .with(|row| row.information_due.map(|at| at.0))
+            .with(|row| row.execution.name())
             .sql(&UPDATE_REFUNDS)
     }
 
@@ -393,6 +396,8 @@ impl<'a> Rows<'a> {
             .with(|row| row.created_at.0)
             .with(|row| row.updated_at.0)
             .with(|row| row.closed_at.map(|at| at.0))
+            .with(|row| row.refunded.get())
+            .with(|row| i64::from(row.by_hand))
             .sql(&INSERT_RETURNS)
     }
 
@@ -404,6 +409,8 @@ impl<'a> Rows<'a> {
             .with(|row| encode::metadata(&row.metadata))
             .with(|row| row.updated_at.0)
             .with(|row| row.closed_at.map(|at| at.0))
+            .with(|row| row.refunded.get())
+            .with(|row| i64::from(row.by_hand))
             .sql(&UPDATE_RETURNS)
     }
 

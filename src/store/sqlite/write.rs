@@ -286,9 +286,9 @@ fn new_refund(
     let sql = "INSERT INTO refunds (merchant, number, order_number, previous, return_number, \
         state, execution, destination, currency, amount, refunded, asked_by, kind, payment, \
         reason, note, failure_code, failure_message, parts, information, metadata, requested_by, \
-        confirmed_by, created_at, updated_at, settled_at) \
+        confirmed_by, created_at, updated_at, settled_at, information_due) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
-        ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)";
+        ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)";
     let (code, message) = failure(row.failure.as_ref());
     conn.prepare_cached(sql)?.execute(params![
         merchant.0,
@@ -317,6 +317,7 @@ fn new_refund(
         row.created_at.0,
         row.updated_at.0,
         row.settled_at.map(|at| at.0),
+        row.information_due.map(|at| at.0),
     ])?;
     track(conn, merchant, row.id.0, &row.metadata)
 }
@@ -324,8 +325,8 @@ fn new_refund(
 fn refund(conn: &Connection, merchant: MerchantId, row: &Refund) -> Result<(), Fail> {
     let sql = "UPDATE refunds SET state = ?3, amount = ?4, refunded = ?5, asked_by = ?6, \
         failure_code = ?7, failure_message = ?8, parts = ?9, information = ?10, metadata = ?11, \
-        confirmed_by = ?12, updated_at = ?13, settled_at = ?14 \
-        WHERE merchant = ?1 AND number = ?2";
+        confirmed_by = ?12, updated_at = ?13, settled_at = ?14, information_due = ?15, \
+        execution = ?16 WHERE merchant = ?1 AND number = ?2";
     let (code, message) = failure(row.failure.as_ref());
     let count = conn.prepare_cached(sql)?.execute(params![
         merchant.0,
@@ -342,6 +343,8 @@ fn refund(conn: &Connection, merchant: MerchantId, row: &Refund) -> Result<(), F
         row.confirmed_by,
         row.updated_at.0,
         row.settled_at.map(|at| at.0),
+        row.information_due.map(|at| at.0),
+        row.execution.name(),
     ])?;
     only_one(count, "refund", row.id.0)?;
     track(conn, merchant, row.id.0, &row.metadata)
@@ -349,8 +352,8 @@ fn refund(conn: &Connection, merchant: MerchantId, row: &Refund) -> Result<(), F
 
 fn new_return(conn: &Connection, merchant: MerchantId, row: &Return) -> Result<(), Fail> {
     let sql = "INSERT INTO returns (merchant, number, order_number, reference, kind, state, \
-        items, reason, metadata, created_at, updated_at, closed_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        items, reason, metadata, created_at, updated_at, closed_at, refunded, by_hand) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     conn.prepare_cached(sql)?.execute(params![
         merchant.0,
         row.id.0,
@@ -364,13 +367,15 @@ fn new_return(conn: &Connection, merchant: MerchantId, row: &Return) -> Result<(
         row.created_at.0,
         row.updated_at.0,
         row.closed_at.map(|at| at.0),
+        row.refunded.get(),
+        row.by_hand,
     ])?;
     Ok(())
 }
 
 fn return_of(conn: &Connection, merchant: MerchantId, row: &Return) -> Result<(), Fail> {
     let sql = "UPDATE returns SET state = ?3, reason = ?4, metadata = ?5, updated_at = ?6, \
-        closed_at = ?7 WHERE merchant = ?1 AND number = ?2";
+        closed_at = ?7, refunded = ?8, by_hand = ?9 WHERE merchant = ?1 AND number = ?2";
     let count = conn.prepare_cached(sql)?.execute(params![
         merchant.0,
         row.id.0,
@@ -379,6 +384,8 @@ fn return_of(conn: &Connection, merchant: MerchantId, row: &Return) -> Result<()
         encode::metadata(&row.metadata),
         row.updated_at.0,
         row.closed_at.map(|at| at.0),
+        row.refunded.get(),
+        row.by_hand,
     ])?;
     only_one(count, "return", row.id.0)
 }

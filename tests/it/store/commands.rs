@@ -10,10 +10,10 @@ use refundry::testing::store::{
 use refundry_domain::changes::Queue;
 use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::{KeyId, MerchantId, OrderId, OrderRef, RefundId, Timestamp};
-use refundry_domain::merchant::{Administration, Scope, Settings};
+use refundry_domain::merchant::{Administration, Debtor, Scope, Settings};
 use refundry_domain::order::{Chain, Metadata};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
-use refundry_domain::policy::Approval;
+use refundry_domain::policy::{Approval, NotifyOnly};
 use refundry_domain::refund::State;
 use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::ReturnKind;
@@ -346,6 +346,15 @@ async fn merchants_and_keys(place: &impl Place) {
         approval: Approval::Above([(usd(), refundry_domain::money::Minor::ZERO)].into()),
         information_expiry_ms: 7,
         time_zone: "Europe/Warsaw".to_owned(),
+        notify_only: NotifyOnly { payment_method: true, gift_card: false, store_credit: true },
+        report_within_ms: 8,
+        auto_close: true,
+        ask_bank_details: true,
+        debtor: Some(Debtor {
+            name: "Ada".to_owned(),
+            iban: "DE89370400440532013000".to_owned(),
+            bic: None,
+        }),
     };
     let change = Administration::ChangeMerchant { name: None, settings: Some(settings.clone()) };
     by(change).await.unwrap();

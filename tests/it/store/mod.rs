@@ -4,6 +4,7 @@
 mod anchor;
 mod commands;
 mod lists;
+mod outside;
 mod search;
 mod verify;
 mod webhooks;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use refundry_domain::merchant::{Key, Merchant, Settings};
+use refundry_domain::merchant::{Debtor, Key, Merchant, Settings};
 use refundry_domain::money::{Currency, Money};
 use refundry_domain::policy::Approval;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::words::{Amount, Id, KeyTag, MerchantTag, ScopeWord, Time, Unique, Word};
+use crate::access::bank::BankDetails;
 use crate::dialects::shared::exact::Figure;
 use crate::dialects::shared::problem::{Code, Problem};
 
@@ -110,6 +111,42 @@ pub struct SettingsView {
     /// The IANA name of the zone in which APIs that state dates without one state them.
     #[schema(example = "Europe/Warsaw")]
     time_zone: String,
+    notify_only: NotifyOnlyView,
+    /// How long an outside platform that was told to pay may be silent, before its refund needs
+    /// attention.
+    report_within_seconds: i64,
+    /// Whether a return closes once its successful refunds reach what it is worth.
+    auto_close: bool,
+    /// Whether a refund to `bank_transfer` asks the customer for the account first.
+    ask_bank_details: bool,
+    /// The account that files of bank transfers are paid from.
+    debtor: Option<DebtorView>,
+}
+
+/// Which refunds outside platforms are told to pay, whatever the gateways here could do. Payments
+/// whose provider has no gateway here are always treated so.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[schema(as = NotifyOnly)]
+struct NotifyOnlyView {
+    /// Refunds to `original_payment`.
+    payment_method: bool,
+    /// Refunds to `gift_card`.
+    gift_card: bool,
+    /// Refunds to `store_credit`.
+    store_credit: bool,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Debtor)]
+struct DebtorView {
+    /// At most 70 characters.
+    #[schema(example = "Ada's shop")]
+    name: String,
+    #[schema(example = "DE89370400440532013000")]
+    iban: String,
+    #[serde(default)]
+    bic: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -147,6 +184,19 @@ impl SettingsView {
             approval: ApprovalView { when, limits },
             information_expiry_seconds: settings.information_expiry_ms / 1000,
             time_zone: settings.time_zone.clone(),
+            notify_only: NotifyOnlyView {
+                payment_method: settings.notify_only.payment_method,
+                gift_card: settings.notify_only.gift_card,
+                store_credit: settings.notify_only.store_credit,
+            },
+            report_within_seconds: settings.report_within_ms / 1000,
+            auto_close: settings.auto_close,
+            ask_bank_details: settings.ask_bank_details,
+            debtor: settings.debtor.as_ref().map(|debtor| DebtorView {
+                name: debtor.name.clone(),
+                iban: debtor.iban.clone(),
+                bic: debtor.bic.clone(),
+            }),
         }
     }
 }
@@ -160,6 +210,22 @@ pub struct SettingsPatch {
     information_expiry_seconds: Option<i64>,
     /// An IANA name, such as `Europe/Warsaw`.
     time_zone: Option<String>,
+    notify_only: Option<NotifyOnlyAsk>,
+    /// From a minute to 400 days.
+    report_within_seconds: Option<i64>,
+    auto_close: Option<bool>,
+    ask_bank_details: Option<bool>,
+    debtor: Option<DebtorView>,
+}
+
+/// The switches that change; the others stay.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NotifyOnlyInput)]
+struct NotifyOnlyAsk {
+    payment_method: Option<bool>,
+    gift_card: Option<bool>,
+    store_credit: Option<bool>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -184,12 +250,21 @@ impl<'de> Deserialize<'de> for Limits {
 impl SettingsPatch {
     pub fn applied_to(self, mut settings: Settings) -> Result<Settings, Problem> {
         if let Some(seconds) = self.information_expiry_seconds {
-            if !(60..=400 * 24 * 60 * 60).contains(&seconds) {
-                let detail = "Expected from 60 (a minute) to 34560000 (400 days).";
-                let field = "/information_expiry_seconds";
-                return Err(Problem::field(Code::FieldInvalid, field, detail));
-            }
-            settings.information_expiry_ms = seconds * 1000;
+            settings.information_expiry_ms = span("/information_expiry_seconds", seconds)?;
+        }
+        if let Some(seconds) = self.report_within_seconds {
+            settings.report_within_ms = span("/report_within_seconds", seconds)?;
+        }
+        if let Some(asked) = self.notify_only {
+            let kept = &mut settings.notify_only;
+            kept.payment_method = asked.payment_method.unwrap_or(kept.payment_method);
+            kept.gift_card = asked.gift_card.unwrap_or(kept.gift_card);
+            kept.store_credit = asked.store_credit.unwrap_or(kept.store_credit);
+        }
+        settings.auto_close = self.auto_close.unwrap_or(settings.auto_close);
+        settings.ask_bank_details = self.ask_bank_details.unwrap_or(settings.ask_bank_details);
+        if let Some(debtor) = self.debtor {
+            settings.debtor = Some(debtor.read()?);
         }
         if let Some(name) = self.time_zone {
             let detail = "Expected the IANA name of a time zone, such as Europe/Warsaw.";
@@ -202,6 +277,27 @@ impl SettingsPatch {
             settings.approval = approval.command()?;
         }
         Ok(settings)
+    }
+}
+
+/// Seconds as milliseconds, from a minute to 400 days.
+fn span(field: &str, seconds: i64) -> Result<i64, Problem> {
+    if (60..=400 * 24 * 60 * 60).contains(&seconds) {
+        return Ok(seconds * 1000);
+    }
+    let detail = "Expected from 60 (a minute) to 34560000 (400 days).";
+    Err(Problem::field(Code::FieldInvalid, field, detail))
+}
+
+impl DebtorView {
+    fn read(self) -> Result<Debtor, Problem> {
+        let details = BankDetails::new(&self.iban, &self.name, self.bic.as_deref());
+        let details = details.map_err(|problem| {
+            let field = if problem.field == "account_holder" { "name" } else { problem.field };
+            Problem::field(Code::FieldInvalid, format!("/debtor/{field}"), problem.expected)
+        })?;
+        let (iban, name, bic) = details.parts();
+        Ok(Debtor { name: name.to_owned(), iban: iban.to_owned(), bic: bic.map(str::to_owned) })
     }
 }
 

@@ -1,14 +1,15 @@
 //! Several processes over one PostgreSQL database: each store here is what one of them has.
 
+mod busy;
+mod copying;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use refundry::testing::ledger::verify::verify;
-use refundry::testing::store::copy::{CopyError, copy};
-use refundry::testing::store::postgres::{OpenError, Options, PostgresSide, PostgresStore};
-use refundry::testing::store::sqlite::{SqliteSide, SqliteStore};
+use refundry::testing::store::postgres::{OpenError, Options, PostgresStore};
 use refundry::testing::store::{Event, EventFilter, Page, Settlement, Standing, Store, StoreError};
 use refundry_domain::changes::Queue;
 use refundry_domain::command::{Command, NewOrder, Target};
@@ -20,7 +21,6 @@ use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
 use crate::harness::cluster::{self, Database};
-use crate::harness::population::{Population, Random};
 use crate::harness::site::{Ask, Site};
 use crate::harness::store::*;
 
@@ -424,77 +424,4 @@ async fn a_database_that_lost_what_was_acknowledged_is_noticed() {
     assert!(events[0].data.contains(&why));
     again.close().await;
     assert_eq!(cast.open(0).await.standing(), Standing::Intact);
-}
-
-/// The books would be others after moving to the other database.
-#[tokio::test]
-async fn books_are_copied_there_and_back() {
-    let home = Home::on_sqlite();
-    let mut population = Population::live(&*home.store, Random::seeded(), 300).await;
-    home.store.seal(NOW).await.unwrap();
-    population.go_on(&*home.store, 50).await;
-    let instance = home.store.instance();
-    let id = done(&*home.store, claimed(register(new_order("9.00")), "k", 1)).await.order.id;
-    home.store.close().await;
-    let Home { store, dir } = home;
-    drop(store);
-
-    let database = Database::new().await;
-    let mut from = SqliteSide::open(dir.path()).unwrap();
-    let mut there = PostgresSide::open(&database.options()).await.unwrap();
-    let mut steps = 0;
-    let copied = copy(&mut from, &mut there, &mut |rows| steps += rows).await.unwrap();
-    let rows: u64 = copied.iter().map(|table| table.rows).sum();
-    assert_eq!(steps, 2 * rows);
-    // A second time would put one installation's books over another's.
-    let again = copy(&mut from, &mut there, &mut |_| ()).await;
-    assert!(matches!(again, Err(CopyError::NotEmpty(_))));
-
-    let own = tempfile::tempdir().unwrap();
-    let store = PostgresStore::open(&database.options(), Some(own.path())).await.unwrap();
-    assert_eq!(store.instance(), instance);
-    assert_eq!(verify(&*store, &mut |_| {}).await.unwrap().findings, []);
-    let replayed = store.commit(claimed(register(new_order("9.00")), "k", 1)).await.unwrap();
-    assert!(matches!(replayed, Settlement::Replayed(_)), "{replayed:?}");
-    let made = done(&*store, refund(id, "1.00")).await.refund.unwrap();
-    assert!(made.id.0 > id.0);
-    store.close().await;
-    drop(store);
-
-    let back = tempfile::tempdir().unwrap();
-    drop(SqliteStore::open(back.path()).unwrap());
-    let mut here = SqliteSide::open(back.path()).unwrap();
-    let mut there = PostgresSide::open(&database.options()).await.unwrap();
-    copy(&mut there, &mut here, &mut |_| ()).await.unwrap();
-    drop(here);
-    let store = SqliteStore::open(back.path()).unwrap();
-    assert_eq!(store.standing(), Standing::Intact);
-    assert_eq!(verify(&*store, &mut |_| {}).await.unwrap().findings, []);
-    assert_eq!(store.refund(MERCHANT, made.id).await.unwrap(), Some(made.clone()));
-    let next = done(&*store, refund(id, "1.00")).await.refund.unwrap();
-    assert!(next.id.0 > made.id.0);
-}
-
-/// What did not arrive would go unnoticed.
-#[tokio::test]
-async fn a_copy_that_differs_is_noticed() {
-    let home = Home::on_sqlite();
-    for _ in 0..5 {
-        done(&*home.store, register(new_order("9.00"))).await;
-    }
-    home.store.close().await;
-    let Home { store, dir } = home;
-    drop(store);
-    let database = Database::new().await;
-    let mut from = SqliteSide::open(dir.path()).unwrap();
-    let mut there = PostgresSide::open(&database.options()).await.unwrap();
-    cluster::execute(
-        &database.name,
-        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-        IF NEW.amount = 900 THEN NEW.sku = 'other'; END IF; RETURN NEW; END $$; \
-        CREATE TRIGGER lose BEFORE INSERT ON lines FOR EACH ROW EXECUTE FUNCTION lose()",
-    )
-    .await;
-    let copied = copy(&mut from, &mut there, &mut |_| ()).await;
-    assert!(matches!(copied, Err(CopyError::Differs { table: "lines" })), "{copied:?}");
 }

@@ -1,0 +1,3 @@
+//! What outside platforms and customers do for a refund.
+
+mod notify;
