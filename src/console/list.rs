@@ -100,6 +100,43 @@ pub fn pager<T>(path: &str, query: &Query, slice: &Slice<T>, number: impl Fn(&T)
     pager
 }
 
+/// How many numbers a page looks through for what no index answers. Numbers are of one sequence over
+/// all rows, so this is a bound on the rows of any kind.
+const LOOKED_THROUGH: i64 = 250_000;
+
+/// A piece of a list that is searched row by row, newest first, from one number down to another.
+pub struct Stretch {
+    pub page: Page,
+    /// The number to go on below when nothing more is found in this piece; `None` at the end.
+    further: Option<i64>,
+}
+
+/// The next piece to be searched, of the numbers from `least` up to below `end`.
+pub fn stretch(query: &Query, least: i64, end: i64) -> Stretch {
+    let start = query.number("after").unwrap_or(i64::MAX).min(end);
+    let floor = least.saturating_sub(1).max(0);
+    let low = start.saturating_sub(LOOKED_THROUGH).max(floor);
+    let page = Page { after: Some(start), before: Some(low), ..page(query) };
+    Stretch {
+        page: Page { oldest_first: false, ..page },
+        further: (low > floor).then_some(low + 1),
+    }
+}
+
+/// The way on from such a piece. There is none back but the browser's own.
+pub fn stretch_pager<T>(
+    path: &str,
+    query: &Query,
+    stretch: &Stretch,
+    slice: &Slice<T>,
+    number: impl Fn(&T) -> i64,
+) -> Pager {
+    let last = slice.rows.last().map(number).filter(|_| slice.more);
+    let next = last.or(stretch.further).map(|number| number.to_string());
+    let more = next.is_some();
+    ways(path, query, false, false, more, |_| next.clone())
+}
+
 /// The ways on, by the cursor of the last row (`true`) or the first.
 pub fn ways(
     path: &str,

@@ -255,6 +255,24 @@ test("the approval that is set makes the next refund wait", () => as({}, async (
   await manager.press("Save");
 }));
 
+test("Notify Only is flipped, and the next refund waits for an outside platform", () => as({}, async (manager) => {
+  const order = await server.order(reference(), [card("20.00")]);
+  await manager.open("/console/settings");
+  await manager.page.click("[name=notify_only][value=payment_method]");
+  await manager.press("Save");
+  assert.match(await manager.text(), /The change was saved/);
+  assert.equal(await manager.page.$eval("[name=notify_only][value=payment_method]", (box) => box.checked), true);
+  const refund = await server.refund(order, { amount: "1.00" });
+  assert.equal(refund.execution, "notify");
+  await server.settled(refund, "processing");
+  await manager.open("/console/owed");
+  assert.ok((await manager.text()).includes(refund.id));
+  await manager.open("/console/settings");
+  await manager.page.click("[name=notify_only][value=payment_method]");
+  await manager.press("Save");
+  assert.equal((await server.get("/v1/settings")).notify_only.payment_method, false);
+}));
+
 test("with the script, the split follows what one types and news come by themselves", () => as({}, async (clerk) => {
   const order = await server.order(reference(), [card("30.00"), card("15.00")]);
   await clerk.open(`/console/orders/${order.id}/refund`);

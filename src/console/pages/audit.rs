@@ -9,7 +9,7 @@ use refundry_domain::order::Chain;
 use super::Filter;
 use crate::console::cell::Cell;
 use crate::console::csv;
-use crate::console::list::{self, Pager, Table, choices, pager};
+use crate::console::list::{self, Pager, Table, choices, pager, stretch_pager};
 use crate::console::say;
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html, id};
@@ -41,9 +41,24 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let query = &visit.query;
     let order = query.text("order").and_then(|it| id(it, "ord_")).map(OrderId);
     let subject = query.text("subject").and_then(|it| it.rsplit('_').next()?.parse().ok());
-    let names = query.all("type").filter(|name| TYPES.contains(name)).map(str::to_owned).collect();
+    let names: Vec<String> =
+        query.all("type").filter(|name| TYPES.contains(name)).map(str::to_owned).collect();
+    let names_are_all = names.is_empty();
     let filter = EventFilter { order, subject, names };
-    let slice = right.events(filter, list::page(query)).await?;
+    let by_index = order.is_some() || subject.is_some() || names_are_all;
+    let path = "/console/audit";
+    let (slice, pager) = if by_index {
+        let slice = right.events(filter, list::page(query)).await?;
+        let pager = pager(path, query, &slice, |event| event.id.0);
+        (slice, pager)
+    } else {
+        let newest = Part { after: None, before: None, limit: 1, oldest_first: false };
+        let newest = right.events(EventFilter::default(), newest).await?.rows;
+        let stretch = list::stretch(query, 1, newest.first().map_or(1, |event| event.id.0 + 1));
+        let slice = right.events(filter, stretch.page).await?;
+        let pager = stretch_pager(path, query, &stretch, &slice, |event| event.id.0);
+        (slice, pager)
+    };
     let titles = ["Event", "When", "Type", "About", "By", "Order", "What", "-Hash"];
     let mut table = Table::new("Events", &titles);
     for event in &slice.rows {
@@ -61,7 +76,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
             Filter::text(&visit, "order", "Order"),
             Filter::text(&visit, "subject", "About"),
         ],
-        pager: pager("/console/audit", query, &slice, |event| event.id.0),
+        pager,
         shell: &shell,
         table,
     };

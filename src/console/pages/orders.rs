@@ -23,9 +23,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let filter = OrderFilter {
         reference: visit.query.text("reference").map(str::to_owned),
         customer: visit.query.text("customer").map(str::to_owned),
-        tracking_id: None,
-        created_from: visit.query.text("from").and_then(|day| visit.say.start_of(day)),
-        created_until: visit.query.text("until").and_then(|day| visit.say.end_of(day)),
+        ..OrderFilter::default()
     };
     let slice = right.orders(filter, list::page(&visit.query)).await?;
     let shell = visit.shell("Orders")?;
@@ -35,8 +33,6 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         filters: vec![
             Filter::text(&visit, "reference", "Reference"),
             Filter::text(&visit, "customer", "Customer"),
-            Filter::date(&visit, "from", "From"),
-            Filter::date(&visit, "until", "To"),
         ],
         table: table(&visit.say, &slice.rows),
         pager: pager("/console/orders", &visit.query, &slice, |order| order.id.0),

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 use refundry_domain::command::{Command, RefundChange, Stated, Target};
-use refundry_domain::ids::RefundId;
+use refundry_domain::ids::{RefundId, Timestamp};
 use refundry_domain::money::Exact;
 use refundry_domain::refund::{
     AskedBy, Destination, Execution, Refund, RefundTransaction, State, TransactionState,
@@ -15,7 +15,7 @@ use crate::console::ask::{self, Became, Done};
 use crate::console::cell::{Cell, Fact, fact, fact_of};
 use crate::console::form::{Draft, Wrongs};
 use crate::console::label;
-use crate::console::list::{self, choices, pager};
+use crate::console::list::{self, choices, pager, stretch_pager};
 use crate::console::say::{self, Say};
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html, redirect_done};
@@ -42,7 +42,28 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         created_from: query.text("from").and_then(|day| visit.say.start_of(day)),
         created_until: query.text("until").and_then(|day| visit.say.end_of(day)),
     };
-    let slice = right.refunds(filter, list::page(query)).await?;
+    let by_index = filter.order.is_some()
+        || filter.execution.is_none()
+            && filter.to.is_none()
+            && filter.created_from.is_none()
+            && filter.created_until.is_none();
+    let path = "/console/refunds";
+    let (slice, pager) = if by_index {
+        let slice = right.refunds(filter, list::page(query)).await?;
+        let pager = pager(path, query, &slice, |refund| refund.id.0);
+        (slice, pager)
+    } else {
+        let (least, end) = numbers(&right, filter.created_from, filter.created_until).await?;
+        let stretch = list::stretch(query, least, end);
+        let slice = right.refunds(filter, stretch.page).await?;
+        let pager = stretch_pager(path, query, &stretch, &slice, |refund| refund.id.0);
+        (slice, pager)
+    };
+    let empty = if pager.older.is_some() {
+        "No refund matches among those that were looked through. Go on with Next."
+    } else {
+        "No refund matches. Open an order to request one."
+    };
     let shell = visit.shell("Refunds")?;
     let states = choices(query, "state", &State::ALL, |it| (it.name(), label::state(it).0));
     let hows = choices(query, "execution", &Execution::ALL, |it| (it.name(), label::execution(it)));
@@ -58,11 +79,40 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
             Filter::date(&visit, "until", "To"),
         ],
         table: refunds_table(&visit.say, &slice.rows, "Refunds"),
-        pager: pager("/console/refunds", query, &slice, |refund| refund.id.0),
-        empty: "No refund matches. Open an order to request one.",
+        pager,
+        empty,
         problem: None,
     };
     listed(&visit, &page, "refunds")
+}
+
+/// The numbers of refunds made in a time: from the first, up to below the second. Numbers grow with
+/// time, so they are found by halving.
+async fn numbers(
+    right: &Right<Reads>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<(i64, i64), Trouble> {
+    let newest = Page { after: None, before: None, limit: 1, oldest_first: false };
+    let newest = right.refunds(RefundFilter::default(), newest).await?.rows;
+    let end = newest.first().map_or(1, |refund| refund.id.0 + 1);
+    let mut found = [1, end];
+    for (place, at) in [(0, from), (1, until)] {
+        let Some(at) = at else { continue };
+        // Everything below `low` is too early; what is at `high` or above is not.
+        let (mut low, mut high) = (1, end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let page =
+                Page { after: Some(middle - 1), before: None, limit: 1, oldest_first: true };
+            match right.refunds(RefundFilter::default(), page).await?.rows.first() {
+                Some(refund) if refund.created_at < at => low = refund.id.0 + 1,
+                Some(_) | None => high = middle,
+            }
+        }
+        found[place] = low;
+    }
+    Ok((found[0], found[1]))
 }
 
 struct Attempt {

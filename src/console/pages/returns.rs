@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use refundry_domain::command::{Command, ReturnChange, Target};
 use refundry_domain::ids::{OrderId, ReturnId};
-use refundry_domain::returns::{Return, ReturnKind, ReturnState};
+use refundry_domain::returns::{Return, ReturnState};
 
 use super::orders::refunds_table;
 use super::{Filter, ListPage, listed};
@@ -23,14 +23,14 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let query = &visit.query;
     let filter = ReturnFilter {
-        kind: query.text("kind").and_then(ReturnKind::parse),
+        // No index has it.
+        kind: None,
         states: query.all("state").filter_map(ReturnState::parse).collect(),
         order: query.text("order").and_then(|it| id(it, "ord_")).map(OrderId),
         reference: query.text("reference").map(str::to_owned),
     };
     let slice = right.returns(filter, list::page(query)).await?;
     let shell = visit.shell("Returns")?;
-    let kinds = choices(query, "kind", &ReturnKind::ALL, |it| (it.name(), label::return_kind(it)));
     let states =
         choices(query, "state", &ReturnState::ALL, |it| (it.name(), label::return_state(it).0));
     let page = ListPage {
@@ -38,7 +38,6 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         intro: "Goods that come back, and claims about goods.",
         filters: vec![
             Filter::text(&visit, "reference", "Reference"),
-            Filter::select("kind", "Kind", kinds),
             Filter::select("state", "State", states),
         ],
         table: table(&visit.say, &slice.rows, "Returns"),

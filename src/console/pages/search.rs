@@ -24,6 +24,8 @@ use crate::store::{
 /// How many rows of an exact answer are shown, and how many of the newest are looked through.
 const SHOWN: u32 = 25;
 const LOOK: u32 = 200;
+/// How many of those that fit are shown.
+const FIT: usize = 20;
 
 #[derive(Template)]
 #[template(path = "search.html")]
@@ -151,8 +153,10 @@ async fn newest(visit: &Visit, right: &Right<Reads>, asked: &str) -> Result<Vec<
     let mut orders = right.orders(OrderFilter::default(), first(LOOK)).await?.rows;
     let amount = Exact::parse(asked).ok();
     orders.retain(|order| is_named(order, asked) || costs(order, amount));
+    orders.truncate(FIT);
     let mut refunds = right.refunds(RefundFilter::default(), first(LOOK)).await?.rows;
     refunds.retain(|refund| is_of(refund, amount));
+    refunds.truncate(FIT);
     let mut tables = vec![
         orders::table(&visit.say, &orders),
         orders::refunds_table(&visit.say, &refunds, "Refunds"),
