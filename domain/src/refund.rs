@@ -348,6 +348,7 @@ pub struct RefundTransaction {
     pub contradicted: bool,
     /// What the provider said last, in its own words.
     pub message: Option<String>,
+    pub metadata: Metadata,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub settled_at: Option<Timestamp>,

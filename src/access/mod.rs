@@ -6,6 +6,7 @@ pub mod gate;
 pub mod limits;
 pub mod seal;
 pub mod secret;
+pub mod token;
 
 use std::sync::Arc;
 

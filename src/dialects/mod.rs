@@ -1,6 +1,7 @@
 //! The APIs that are spoken, one folder each.
 
 pub mod begateway;
+pub mod fluent;
 pub mod idosell;
 pub mod native;
 pub mod returngo;
@@ -19,9 +20,10 @@ pub struct Dialect {
 }
 
 /// All that are spoken. A new one is a folder, and a line here.
-pub const ALL: [Dialect; 4] = [
+pub const ALL: [Dialect; 5] = [
     Dialect { prefix: None, router: native::router },
     Dialect { prefix: Some("/begateway"), router: begateway::router },
+    Dialect { prefix: Some("/fluent"), router: fluent::router },
     Dialect { prefix: Some("/idosell"), router: idosell::router },
     Dialect { prefix: Some("/returngo"), router: returngo::router },
 ];

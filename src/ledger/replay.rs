@@ -104,6 +104,7 @@ impl Replay {
                 Some(changed) => self.changed(subject, &changed),
                 None => Ok(()),
             },
+            "transaction.updated" => self.annotated(event),
             "refund.contradicted" => read::<Contradicted>(event).map(drop),
             "refund.details_purged" => self.refund(subject).map(drop),
             "transaction.requested" => self.told(subject, &read(event)?),
@@ -116,6 +117,20 @@ impl Replay {
                 self.moved(subject, &moved, execution)
             }
             name => Err(format!("{name} is no event of an order")),
+        }
+    }
+
+    /// Notes change no balance; what they are about has to be there.
+    fn annotated(&self, event: &Event) -> Outcome {
+        let number = event.subject;
+        let known = self.payments.contains_key(&number)
+            || self.refunds.values().any(|refund| refund.transactions.contains_key(&number));
+        if !known {
+            return Err(unknown("transaction", number));
+        }
+        match annotated_or::<Fulfilled>(event)? {
+            None => Ok(()),
+            Some(_) => Err(format!("transaction {number} is changed by more than notes")),
         }
     }
 

@@ -24,10 +24,11 @@ pub struct Table {
 }
 
 /// Everything but the installation's name and its next number.
-pub const TABLES: [Table; 20] = [
+pub const TABLES: [Table; 21] = [
     Table { name: "merchants", key: &["number"] },
     Table { name: "keys", key: &["merchant", "number"] },
     Table { name: "key_digests", key: &["merchant", "hash"] },
+    Table { name: "spent_tokens", key: &["merchant", "digest"] },
     Table { name: "orders", key: &["merchant", "number"] },
     Table { name: "lines", key: &["merchant", "order_number", "position"] },
     Table { name: "transactions", key: &["merchant", "number"] },

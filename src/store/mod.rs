@@ -62,6 +62,9 @@ pub struct Claim {
     pub key: String,
     /// SHA-256 over what was asked; the key with another fingerprint is refused.
     pub fingerprint: [u8; 32],
+    /// Only what was carried out is kept; after a refusal the key is free again. For keys that a
+    /// caller cannot change, being what the request is about.
+    pub done_only: bool,
     /// Makes the answer that is kept with the key, in the commit that carries out the command.
     /// Pure: it may run again when a batch is repeated.
     pub render: Render,
@@ -296,6 +299,16 @@ pub trait Store: Send + Sync {
     /// The key of this number, whoever's it is, and the digest that is kept of its secret: it says
     /// which merchant asks.
     async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError>;
+    /// Uses up a token that works once, by its SHA-256; whether it was still there to be used.
+    /// Of two who try at the same time, in whatever processes, one is told so. It is remembered
+    /// until `until`, when the token has expired anyway; those of before `now` are forgotten.
+    async fn spend_token(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Every webhook endpoint of the merchant, the deleted ones too, oldest first.
     async fn endpoints(&self, merchant: MerchantId) -> Result<Vec<Endpoint>, StoreError>;

@@ -2,6 +2,7 @@
 //! answer away.
 
 mod checks;
+mod notes;
 mod orders;
 mod outside;
 mod parts;
@@ -67,6 +68,9 @@ pub fn decide(
             transactions::start(&mut draft, *worker, *lease_ms, context)
         }
         Command::Report(report) => transactions::report(&mut draft, report, context),
+        Command::Annotate { transaction, notes } => {
+            notes::annotate(&mut draft, *transaction, notes, context)
+        }
     }?;
     Ok((draft.book, draft.changes))
 }
@@ -79,7 +83,8 @@ fn check_target(book: &Book, command: &Command) -> Result<(), Refusal> {
         | Command::ChangeOrder(_)
         | Command::OpenReturn(_)
         | Command::ChangeReturn(_)
-        | Command::RequestRefund(_) => Ok(()),
+        | Command::RequestRefund(_)
+        | Command::Annotate { .. } => Ok(()),
         Command::ChangeRefund(_)
         | Command::Confirm { .. }
         | Command::Cancel { .. }

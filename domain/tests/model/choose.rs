@@ -65,7 +65,7 @@ fn order_change(random: &mut Random, shop: &Shop) -> OrderChange {
     OrderChange { fulfilled: random.maybe(4, |random| random.one_in(2)), dispute, metadata }
 }
 
-fn notes(random: &mut Random) -> Metadata {
+pub fn notes(random: &mut Random) -> Metadata {
     Metadata::from([("note".to_owned(), random.pick(&["a", "b"]).to_owned())])
 }
 
@@ -145,7 +145,9 @@ fn of_transaction(random: &mut Random, shop: &Shop) -> Option<Step> {
         random.pick(&ids)
     };
     let row = all.clone().find(|row| row.id == subject).unwrap();
-    let command = if random.one_in(3) {
+    let command = if random.one_in(12) {
+        Command::Annotate { transaction: subject, notes: notes(random) }
+    } else if random.one_in(3) {
         Command::Start { worker: 1 + random.up_to(1), lease_ms: random.up_to(800) }
     } else {
         Command::Report(report(random, row.amount))

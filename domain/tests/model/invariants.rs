@@ -205,7 +205,8 @@ pub fn predicted(shop: &Shop, step: &Step, after: Option<&Refund>) {
         | Command::Retry
         | Command::GiveInformation { .. }
         | Command::Expire
-        | Command::Start { .. } => {}
+        | Command::Start { .. }
+        | Command::Annotate { .. } => {}
     }
 }
 

@@ -144,7 +144,8 @@ fn take(shop: &mut Shop, step: &Step, reached: &mut Reached) {
             | Fact::RefundChanged { .. }
             | Fact::RefundAnnotated { .. }
             | Fact::DetailsPurged { .. }
-            | Fact::RefundContradicted { .. } => {}
+            | Fact::RefundContradicted { .. }
+            | Fact::TransactionAnnotated { .. } => {}
             Fact::ReturnChanged { .. } => {
                 if !matches!(step.command, Command::ChangeReturn(_)) {
                     assert!(shop.policy.auto_close, "closed although nobody wants that");

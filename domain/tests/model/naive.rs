@@ -152,7 +152,8 @@ impl Replay {
             | Fact::OrderAnnotated { .. }
             | Fact::RefundAnnotated { .. }
             | Fact::DetailsPurged { .. }
-            | Fact::RefundContradicted { .. } => {}
+            | Fact::RefundContradicted { .. }
+            | Fact::TransactionAnnotated { .. } => {}
         }
     }
 

@@ -73,7 +73,7 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
             let moves = change.state.is_some_and(|state| state != row.state);
             Some(!(moves && closed.contains(&row.state)))
         }
-        Command::OpenReturn(_) => Some(true),
+        Command::OpenReturn(_) | Command::Annotate { .. } => Some(true),
         Command::RegisterOrder(_) | Command::RecordPayment(_) | Command::ChangeOrder(_) => None,
     }
 }

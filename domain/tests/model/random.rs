@@ -172,6 +172,7 @@ pub fn payment(
         method: random.pick(&["card", "card", "giro"]).to_owned(),
         provider_reference: None,
         amount: Stated { figure: figure(scale.amount(random), currency), currency: None },
+        metadata: random.maybe(6, crate::choose::notes).unwrap_or_default(),
         created_at: None,
     }
 }

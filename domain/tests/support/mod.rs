@@ -71,6 +71,7 @@ pub fn payment(provider: &str, amount: &str) -> NewPayment {
         method: method.to_owned(),
         provider_reference: None,
         amount: stated(amount),
+        metadata: Metadata::new(),
         created_at: None,
     }
 }

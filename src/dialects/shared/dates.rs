@@ -23,3 +23,9 @@ pub fn plain(at: Timestamp, zone: &TimeZone) -> String {
         time.second()
     )
 }
+
+/// `YYYY-MM-DDTHH:MM:SS.mmm` by UTC, without its offset, which APIs write in ways of their own.
+pub fn with_millis(at: Timestamp) -> String {
+    let millis = at.0.rem_euclid(1000);
+    format!("{}.{millis:03}", plain(at, &TimeZone::UTC).replacen(' ', "T", 1))
+}

@@ -24,6 +24,7 @@ macro_rules! migrations {
             4 "0004_day_keys",
             5 "0005_tracking",
             7 "0007_outside",
+            9 "0009_notes_and_tokens",
         )
     };
 }

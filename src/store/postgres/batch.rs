@@ -362,6 +362,7 @@ fn settle(
         }
         Err(refusal) => {
             let answer = render(Err(&refusal));
+            let place = place.filter(|_| claim.is_some_and(|claim| !claim.done_only));
             keep(shelf, intent, place, answer.as_ref());
             Ok(Settlement::Refused { refusal, answer })
         }

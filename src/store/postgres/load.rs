@@ -83,7 +83,8 @@ fn reserve(command: &Command) -> i64 {
         | Command::GiveInformation { .. }
         | Command::Expire
         | Command::Start { .. }
-        | Command::Report(_) => 0,
+        | Command::Report(_)
+        | Command::Annotate { .. } => 0,
     }
 }
 

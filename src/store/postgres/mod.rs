@@ -385,6 +385,16 @@ impl Store for PostgresStore {
         asked!(self, lent => hooks::forget(lent, before, limit))
     }
 
+    async fn spend_token(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        asked!(self, lent => admin::spend_token(lent, merchant, digest, until, now))
+    }
+
     fn instance(&self) -> Arc<str> {
         self.books.instance.clone()
     }

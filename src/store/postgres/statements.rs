@@ -110,7 +110,7 @@ sql!(
         "number int, order_number int, currency text, kind text, parent int, \
         return_number int, provider text, method text, provider_reference text, \
         amount int, captured int, held int, refunded int, disputed int, blocked int, \
-        created_at int, updated_at int"
+        created_at int, updated_at int, metadata text"
     )
 );
 sql!(
@@ -119,7 +119,7 @@ sql!(
         "transactions",
         1,
         "number int, captured int, held int, refunded int, disputed int, blocked int, \
-        updated_at int"
+        updated_at int, metadata text"
     )
 );
 sql!(
@@ -140,7 +140,7 @@ sql!(
         1,
         "number int, state text, sends int, first_sent_at int, failure_code text, \
         failure_message text, superseded flag, contradicted flag, message text, \
-        provider_reference text, updated_at int, settled_at int"
+        provider_reference text, updated_at int, settled_at int, metadata text"
     )
 );
 sql!(

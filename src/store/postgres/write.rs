@@ -272,6 +272,7 @@ impl<'a> Rows<'a> {
             .with(|(_, row)| row.blocked.get())
             .with(|(_, row)| row.created_at.0)
             .with(|(_, row)| row.updated_at.0)
+            .with(|(_, row)| encode::metadata(&row.metadata))
             .sql(&INSERT_PAYMENTS)
     }
 
@@ -284,6 +285,7 @@ impl<'a> Rows<'a> {
             .with(|row| row.disputed.get())
             .with(|row| row.blocked.get())
             .with(|row| row.updated_at.0)
+            .with(|row| encode::metadata(&row.metadata))
             .sql(&UPDATE_PAYMENTS)
     }
 
@@ -329,6 +331,7 @@ impl<'a> Rows<'a> {
             .with(|row| row.provider_reference.as_deref())
             .with(|row| row.updated_at.0)
             .with(|row| row.settled_at.map(|at| at.0))
+            .with(|row| encode::metadata(&row.metadata))
             .sql(&UPDATE_TRANSACTIONS)
     }
 

@@ -64,6 +64,11 @@ pub fn settle(
             Ok(Settlement::Done { book: Box::new(loaded.book), answer, work })
         }
         Err(refusal) => {
+            if let Some(claim) = claim.filter(|claim| claim.done_only) {
+                let sql = "DELETE FROM claims WHERE merchant = ?1 AND digest = ?2";
+                conn.prepare_cached(sql)?.execute((intent.merchant.0, digest(&claim.key)))?;
+                place = None;
+            }
             let answer = answer(conn, intent, place, Err(&refusal))?;
             Ok(Settlement::Refused { refusal, answer })
         }

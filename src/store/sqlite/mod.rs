@@ -337,6 +337,21 @@ impl Store for SqliteStore {
         self.read(move |conn| admin::key_with_digest(conn, key)).await
     }
 
+    async fn spend_token(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |writer| {
+            writer.transaction(|writer, _| {
+                admin::spend_token(&writer.conn, merchant, digest, until, now)
+            })
+        })
+        .await
+    }
+
     fn instance(&self) -> Arc<str> {
         self.instance.clone()
     }

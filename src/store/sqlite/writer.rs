@@ -115,7 +115,8 @@ fn is_workers(command: &Command) -> bool {
         | Command::Confirm { .. }
         | Command::Cancel { .. }
         | Command::Retry
-        | Command::GiveInformation { .. } => false,
+        | Command::GiveInformation { .. }
+        | Command::Annotate { .. } => false,
     }
 }
 

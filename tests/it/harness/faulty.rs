@@ -197,6 +197,17 @@ impl Store for Faulty {
         self.inner.key_with_digest(key).await
     }
 
+    async fn spend_token(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.fault()?;
+        self.inner.spend_token(merchant, digest, until, now).await
+    }
+
     fn instance(&self) -> Arc<str> {
         self.inner.instance()
     }

@@ -180,6 +180,7 @@ fn new(random: &mut Random) -> Intent {
     new.payments = vec![payment(random.pick::<&str>(&["sandbox", "acme"]), "15.00")];
     let mut second = payment(random.pick::<&str>(&["sandbox", "acme"]), "5.00");
     second.provider_reference = random.one_in(2).then(|| format!("ch_{}", random.below(5)));
+    second.metadata = Metadata::from([("n".to_owned(), "as it came".to_owned())]);
     second.method = random.pick(&["card", "voucher"]).to_string();
     new.payments.push(second);
     register(new)
@@ -230,8 +231,12 @@ fn returned(random: &mut Random) -> Command {
 fn changed(random: &mut Random, model: &Model, order: &OrderRef) -> Command {
     let OrderRef::Id(id) = order else { panic!("orders are named by number here") };
     let mut change = OrderChange::default();
-    match random.below(3) {
+    match random.below(4) {
         0 => return Command::RecordPayment(payment("acme", "3.00")),
+        3 => {
+            let payment = random.pick(&model.books[&id.0].payments).id;
+            return noted(random, payment);
+        }
         1 => change.fulfilled = Some(random.one_in(2)),
         _ => {
             let payment = random.pick(&model.books[&id.0].payments).id;
@@ -252,10 +257,18 @@ fn altered(random: &mut Random) -> Command {
     Command::ChangeRefund(RefundChange { amount, metadata })
 }
 
+fn noted(random: &mut Random, transaction: TransactionId) -> Command {
+    let notes = Metadata::from([("n".to_owned(), format!("note\n{}", random.below(9)))]);
+    Command::Annotate { transaction, notes }
+}
+
 /// A worker takes one of its transactions, or somebody says what became of it.
 fn news(random: &mut Random, refund: &Refund) -> Intent {
     let row = random.pick(&refund.transactions);
     let target = Target::Transaction(TransactionId(row.id.0));
+    if random.one_in(8) {
+        return intent(target, noted(random, row.id));
+    }
     if row.state == TransactionState::Pending {
         return intent(target, Command::Start { worker: 1, lease_ms: 60_000 });
     }

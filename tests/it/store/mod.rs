@@ -4,8 +4,10 @@
 mod anchor;
 mod commands;
 mod lists;
+mod notes;
 mod outside;
 mod search;
+mod tokens;
 mod verify;
 mod webhooks;
 
