@@ -1,4 +1,5 @@
-// Every page as a picture: light and dark, wide and narrow, into target/screenshots.
+// Every page as a picture: light and dark, wide and narrow, into target/screenshots. With the name
+// of a page only that one; with `readme` the three small ones of the README, into docs/images.
 
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -26,9 +27,24 @@ const shots = async (name, path) => {
     }
   }
 };
+const readme = async () => {
+  const wanted = [
+    ["order", `/console/orders/${rows.two.id}`, "light"],
+    ["new-refund", `/console/orders/${rows.two.id}/refund?by=amount&amount=32.50`, "light"],
+    ["refund", `/console/refunds/${rows.failed.id}`, "dark"],
+  ];
+  mkdirSync("docs/images", { recursive: true });
+  await person.page.setViewport({ width: 1120, height: 700, deviceScaleFactor: 0.75 });
+  for (const [name, path, scheme] of wanted) {
+    await person.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+    await person.open(path);
+    await person.page.screenshot({ path: `docs/images/${name}.png` });
+  }
+};
 if (!only || only === "login") await shots("login", "/console/login?why=expired");
 await person.page.setViewport({ width: 1280, height: 900 });
 await person.signIn();
+if (only === "readme") await readme();
 for (const [name, path] of pages(rows)) if (!only || only === name) await shots(name, path);
 const list = await server.get(`/v1/deliveries?endpoint=${rows.hook.id}`);
 const [, endpoint, event] = list.data[0].id.split("_");

@@ -95,7 +95,7 @@ fn cells(visit: &Visit, event: &Event) -> Vec<Cell> {
             || Cell::text(""),
             |id| Cell::code(format!("ord_{id}")).to(format!("/console/orders/ord_{id}")),
         ),
-        Cell::code(&event.data),
+        Cell::text(&event.data),
         Cell::text(hash),
     ]
 }

@@ -26,7 +26,7 @@ struct FieldView {
     /// With what it belongs to in front, as the form has it.
     field: String,
     name: &'static str,
-    what: &'static str,
+    what: String,
     required: bool,
     value: String,
     wrong: Option<String>,
@@ -123,7 +123,7 @@ fn views(
         let kept = known.and_then(|known| known.get(field.name)).map_or("", String::as_str);
         FieldView {
             name: field.name,
-            what: field.what,
+            what: sentence(&field.what.replace('`', "")),
             required: field.required,
             value: if place == "secrets" { String::new() } else { draft.or(&name, kept) },
             wrong: draft.wrong(&name).map(str::to_owned),

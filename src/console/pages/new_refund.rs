@@ -154,7 +154,7 @@ fn shares(refund: &Refund) -> Split {
         amount: Cell::money(row.amount, refund.currency),
         payment: format!("{} at {} (txn_{})", row.method, row.provider, row.payment),
         what: match row.execution {
-            Execution::Automatic => format!("{} pays it back.", row.provider),
+            Execution::Automatic => format!("The gateway {} pays it back.", row.provider),
             Execution::Notify => {
                 format!("{} is told to pay it back, and reports what became of it.", row.provider)
             }

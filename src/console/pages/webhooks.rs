@@ -344,9 +344,8 @@ struct DeliveryPageView<'a> {
     event: String,
     state: Cell,
     facts: Vec<Fact>,
-    url: &'a str,
-    /// Content type and body, when the format has a word for the event.
-    message: Option<(String, String)>,
+    /// The request as it is made now, when the format has a word for the event.
+    message: Option<String>,
     tries: Vec<TryView>,
 }
 
@@ -368,8 +367,10 @@ pub async fn delivery(visit: Visit) -> Result<Response, Trouble> {
     let row = row.ok_or_else(missing)?;
     let told = event_of(&right, event).await?.ok_or_else(missing)?;
     let message = right.message(&endpoint, &told).await?;
-    let message = message
-        .map(|it| (it.content_type.to_owned(), String::from_utf8_lossy(&it.body).into_owned()));
+    let message = message.map(|it| {
+        let body = String::from_utf8_lossy(&it.body);
+        format!("POST {}\nContent-Type: {}\n\n{body}", endpoint.url, it.content_type)
+    });
     let facts = vec![
         fact("Type", Cell::text(&row.name)),
         fact("Happened", visit.say.time(told.at)),
@@ -393,7 +394,6 @@ pub async fn delivery(visit: Visit) -> Result<Response, Trouble> {
         endpoint: format!("whe_{}", endpoint.id),
         event: format!("evt_{event}"),
         state: Cell::pill(label::delivery(row.state)),
-        url: &endpoint.url,
         tries: tries.collect(),
         shell: &shell,
         facts,
