@@ -1,6 +1,7 @@
 //! What is known of one order: the facts every decision about its money is taken from.
 
 use crate::changes::Work;
+use crate::credit::Account;
 use crate::ids::TransactionId;
 use crate::money::{Minor, Money};
 use crate::order::{Line, LineKind, Order, Payment};
@@ -21,12 +22,25 @@ pub struct Book {
     pub subject: Option<TransactionId>,
     /// The work that it still has.
     pub work: Option<Work>,
+    /// The account that the command may credit, or take credit back from; see
+    /// [`credit::wanted`](crate::credit::wanted).
+    pub account: Option<Account>,
 }
 
 impl Book {
     /// What of the order may still be given back, over all its payments.
     pub fn left(&self) -> Minor {
         sum(self.payments.iter().map(Payment::left))
+    }
+
+    /// What the lines of a kind cost.
+    pub fn cost_of(&self, kind: LineKind) -> Minor {
+        sum(self.lines.iter().filter(|line| line.kind == kind).map(|line| line.amount))
+    }
+
+    /// What all lines cost.
+    pub fn cost(&self) -> Minor {
+        sum(self.lines.iter().map(|line| line.amount))
     }
 
     /// What the goods of a return were bought for, with the taxes and duties that went with them; at

@@ -171,16 +171,20 @@ pub enum Execution {
     Notify,
     /// Paid outside by a person, recorded here.
     Manual,
+    /// Credited to an account that is kept here; see [`crate::credit`].
+    Internal,
 }
 
 impl Execution {
-    pub const ALL: [Execution; 3] = [Execution::Automatic, Execution::Notify, Execution::Manual];
+    pub const ALL: [Execution; 4] =
+        [Execution::Automatic, Execution::Notify, Execution::Manual, Execution::Internal];
 
     pub fn name(self) -> &'static str {
         match self {
             Execution::Automatic => "automatic",
             Execution::Notify => "notify",
             Execution::Manual => "manual",
+            Execution::Internal => "internal",
         }
     }
 

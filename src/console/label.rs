@@ -72,6 +72,7 @@ pub fn execution(execution: Execution) -> &'static str {
         Execution::Automatic => "Through the provider",
         Execution::Notify => "By an outside platform",
         Execution::Manual => "By hand",
+        Execution::Internal => "Credited to an account here",
     }
 }
 

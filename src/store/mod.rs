@@ -3,6 +3,7 @@
 
 pub mod anchor;
 pub mod copy;
+pub mod credits;
 mod encode;
 pub mod facts;
 mod fits;
@@ -34,9 +35,10 @@ use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
 
+pub use self::credits::Credits;
 pub use self::query::{
-    EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Search, Slice,
-    TransactionFilter, TransactionKind, TransactionRow,
+    Bound, Comparison, EventFilter, Measured, Movement, OrderFilter, Page, RefundFilter,
+    RefundSearch, ReturnFilter, Search, Slice, TransactionFilter, TransactionKind, TransactionRow,
 };
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 
@@ -57,7 +59,7 @@ pub struct Intent {
 
 /// The promise to give the same answer to the same request.
 #[derive(Clone)]
-pub struct Claim {
+pub struct Claim<T = Book> {
     /// The caller's idempotency key.
     pub key: String,
     /// SHA-256 over what was asked; the key with another fingerprint is refused.
@@ -67,10 +69,10 @@ pub struct Claim {
     pub done_only: bool,
     /// Makes the answer that is kept with the key, in the commit that carries out the command.
     /// Pure: it may run again when a batch is repeated.
-    pub render: Render,
+    pub render: Render<T>,
 }
 
-pub type Render = fn(Result<&Book, &Refusal>) -> Answer;
+pub type Render<T = Book> = fn(Result<&T, &Refusal>) -> Answer;
 
 /// An answer as it goes over the wire and is kept for repetition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +83,9 @@ pub struct Answer {
 
 /// What became of an intent. Whatever it says was on disk before it was said.
 #[derive(Debug)]
-pub enum Settlement {
+pub enum Settlement<T = Book> {
     /// Carried out; `answer` when there was a claim.
-    Done { book: Box<Book>, answer: Option<Answer>, work: Vec<Work> },
+    Done { book: Box<T>, answer: Option<Answer>, work: Vec<Work> },
     /// A rule said no, and nothing but the claim was written.
     Refused { refusal: Refusal, answer: Option<Answer> },
     /// The same request was answered before, so.
@@ -115,7 +117,8 @@ pub enum StoreError {
 pub struct Event {
     pub id: EventId,
     pub merchant: MerchantId,
-    /// The order whose chain it belongs to; events of the merchant itself have none.
+    /// The order whose chain it belongs to, or the credit account, by its number; events of the
+    /// merchant itself have none. See [`Event::of_order`].
     pub order: Option<OrderId>,
     /// Its place in the chain, from 1.
     pub position: i64,
@@ -129,6 +132,13 @@ pub struct Event {
     pub data: String,
     /// SHA-256 over its predecessor's hash and everything above.
     pub hash: [u8; 32],
+}
+
+impl Event {
+    /// The order that it is about, in whatever way.
+    pub fn of_order(&self) -> Option<OrderId> {
+        self.order.filter(|_| self.subject_kind != credits::SUBJECT)
+    }
 }
 
 /// A digest over all events up to one, whatever order they belong to.
@@ -184,7 +194,7 @@ pub type KeyAndDigest = (Key, Option<Vec<u8>>);
 /// Every method takes the merchant whose rows it may touch, or says why not. Another merchant's
 /// rows are answered as if they were not there.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Credits + Send + Sync {
     /// Loads the book, decides, writes and commits, together with whatever else is waiting.
     /// Commands on one order take effect one after the other, in the order in which they arrive.
     /// Answers once the commit is on disk.

@@ -18,6 +18,7 @@ use refundry_domain::refund::{
 use refundry_domain::returns::{Return, ReturnKind, ReturnState};
 use refundry_domain::webhook::{Delivery, DeliveryState, DisabledWhy, Endpoint, EndpointState};
 
+pub use super::credits::{ACCOUNT, ENTRY};
 use super::encode::{self, Unreadable};
 use super::webhooks;
 use super::{Event, Movement, Seal, TransactionRow};

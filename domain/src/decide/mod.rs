@@ -2,6 +2,8 @@
 //! answer away.
 
 mod checks;
+mod credit;
+mod groups;
 mod notes;
 mod orders;
 mod outside;
@@ -20,6 +22,7 @@ use crate::ids::{MerchantId, Numbers, Timestamp};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 
+pub use credit::decide as decide_credit;
 pub use settle::standing;
 pub use words::kept as presentable;
 

@@ -61,6 +61,7 @@ pub fn register(
         refund: None,
         subject: None,
         work: None,
+        account: None,
     };
     let changes = Changes {
         order: Some(Mark::New),

@@ -159,6 +159,7 @@ fn shares(refund: &Refund) -> Split {
                 format!("{} is told to pay it back, and reports what became of it.", row.provider)
             }
             Execution::Manual => "Somebody pays it by hand and reports it here.".to_owned(),
+            Execution::Internal => "It is credited to the customer's account here.".to_owned(),
         },
     });
     let then = match refund.state {

@@ -35,8 +35,6 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
             .text("order")
             .and_then(|id| super::super::visit::id(id, "ord_"))
             .map(refundry_domain::ids::OrderId),
-        return_id: None,
-        tracking_id: None,
         execution: query.text("execution").and_then(Execution::parse),
         to: query.text("to").and_then(Destination::parse),
         created_from: query.text("from").and_then(|day| visit.say.start_of(day)),
@@ -103,8 +101,7 @@ async fn numbers(
         let (mut low, mut high) = (1, end);
         while low < high {
             let middle = low + (high - low) / 2;
-            let page =
-                Page { after: Some(middle - 1), before: None, limit: 1, oldest_first: true };
+            let page = Page { after: Some(middle - 1), before: None, limit: 1, oldest_first: true };
             match right.refunds(RefundFilter::default(), page).await?.rows.first() {
                 Some(refund) if refund.created_at < at => low = refund.id.0 + 1,
                 Some(_) | None => high = middle,

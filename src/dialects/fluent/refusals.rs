@@ -162,7 +162,8 @@ impl From<&Refusal> for No {
             | Refusal::WrongState { .. }
             | Refusal::WrongTransactionState { .. }
             | Refusal::NotYoursToReport { .. }
-            | Refusal::Leased { .. } => 400,
+            | Refusal::Leased { .. }
+            | Refusal::Credit(_) => 400,
         };
         let place = refusal.field().map(name_of).filter(|name| !name.is_empty());
         match place {

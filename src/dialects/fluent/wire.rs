@@ -213,7 +213,7 @@ impl Entry {
         let kind = match (recorded(refund), refund.execution) {
             (Some(kind), _) => kind,
             (None, Execution::Manual) => Kind::ManualRefund,
-            (None, Execution::Automatic | Execution::Notify) => Kind::Refund,
+            (None, Execution::Automatic | Execution::Notify | Execution::Internal) => Kind::Refund,
         };
         let method = match refund.to {
             Destination::Cash => CASH.to_owned(),

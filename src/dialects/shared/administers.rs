@@ -126,7 +126,7 @@ impl Right<Administers> {
         event: &Event,
     ) -> Result<Option<Message>, StoreError> {
         match self.counter().formats.named(&endpoint.format) {
-            Some(format) => format.message(self.store(), event).await,
+            Some(format) => format.message_to(endpoint, self.store(), event).await,
             None => Ok(None),
         }
     }

@@ -3,6 +3,7 @@
 mod administers;
 pub mod body;
 pub mod credential;
+mod credits;
 pub mod dates;
 pub mod desk;
 pub mod exact;

@@ -31,7 +31,7 @@ pub struct Once {
 
 impl Once {
     /// The claim of the request, whose kept answer `render` makes.
-    pub fn claim(self, render: Render) -> Claim {
+    pub fn claim<T>(self, render: Render<T>) -> Claim<T> {
         Claim { key: self.key, fingerprint: self.fingerprint, done_only: false, render }
     }
 

@@ -5,6 +5,7 @@ mod batch;
 pub mod bench;
 mod connections;
 mod copy;
+mod credits;
 mod events;
 mod fail;
 mod feed;
@@ -40,6 +41,7 @@ use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
+use tokio::sync::Semaphore;
 
 use self::batch::{Merchants, Queues, Settled};
 pub use self::copy::PostgresSide;
@@ -94,6 +96,8 @@ struct Books {
     /// How many batches are carried out at once.
     lanes: usize,
     queues: Queues,
+    /// How many commands about accounts are carried out at once.
+    credits: Semaphore,
     merchants: Merchants,
     watch: Arc<Watch>,
     horizon: Horizon,
@@ -107,13 +111,15 @@ impl Books {
         watch: Arc<Watch>,
         replica: i64,
     ) -> Books {
+        let lanes = (options.connections / CONNECTIONS_A_LANE).max(1);
         Books {
             pool,
             timeout: options.timeout,
             instance,
             replica,
-            lanes: (options.connections / CONNECTIONS_A_LANE).max(1),
+            lanes,
             queues: Queues::default(),
+            credits: Semaphore::new(lanes),
             merchants: Merchants::default(),
             watch,
             horizon: Horizon::default(),

@@ -207,3 +207,28 @@ sql!(
     INSERT_ANSWERS,
     insert("answers", "number int, fingerprint bytes, status int, answered_at int, body bytes")
 );
+sql!(
+    INSERT_ACCOUNTS,
+    insert(
+        "credit_accounts",
+        "number int, kind text, currency text, customer text, refund int, balance int, \
+        chain_length int, chain_hash bytes, last_event int, created_at int, updated_at int"
+    )
+);
+sql!(
+    UPDATE_ACCOUNTS,
+    update(
+        "credit_accounts",
+        1,
+        "number int, balance int, code_digest bytes, code_last_four text, chain_length int, \
+        chain_hash bytes, last_event int, updated_at int"
+    )
+);
+sql!(
+    INSERT_ENTRIES,
+    insert(
+        "credit_entries",
+        "number int, account int, kind text, amount int, balance int, refund int, \
+        transaction_number int, undoes int, reference text, done_by text, happened_at int"
+    )
+);

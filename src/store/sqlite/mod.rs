@@ -16,6 +16,7 @@ mod checkpoint;
 mod commit;
 mod connections;
 mod copy;
+mod credits;
 mod events;
 mod fail;
 mod hooks;
@@ -72,6 +73,8 @@ pub struct SqliteStore {
     health: Arc<RwLock<Health>>,
     standing: Arc<RwLock<Standing>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    /// Commands about accounts, which the next turn of the writer takes all at once.
+    credits: credits::Waiting,
 }
 
 impl SqliteStore {
@@ -122,6 +125,7 @@ impl SqliteStore {
             health,
             standing,
             threads: Mutex::new(threads),
+            credits: credits::Waiting::default(),
         }))
     }
 

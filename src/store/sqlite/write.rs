@@ -424,7 +424,7 @@ fn failure(failure: Option<&Failure>) -> (Option<&'static str>, Option<&str>) {
     }
 }
 
-fn only_one(count: usize, kind: &str, number: i64) -> Result<(), Fail> {
+pub fn only_one(count: usize, kind: &str, number: i64) -> Result<(), Fail> {
     if count == 1 {
         return Ok(());
     }

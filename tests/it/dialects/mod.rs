@@ -1,6 +1,8 @@
 //! Every public API that is spoken besides our own, over a socket.
 
 mod begateway;
+mod digitalriver;
 mod fluent;
 mod idosell;
+mod paths;
 mod returngo;

@@ -83,7 +83,7 @@ impl Model {
         }
         let mut book = book.clone();
         book.returns = self.returns.values().filter(|row| row.order == order).cloned().collect();
-        (book.refund, book.subject, book.work) = (None, None, None);
+        (book.refund, book.subject, book.work, book.account) = (None, None, None, None);
         self.books.insert(order.0, book);
     }
 }
@@ -201,7 +201,8 @@ fn request(random: &mut Random, model: &Model) -> refundry_domain::command::Ask 
     };
     let mut ask = ask(what);
     if random.one_in(4) {
-        ask.to = *random.pick(&[Destination::BankTransfer, Destination::Cash]);
+        ask.to =
+            *random.pick(&[Destination::BankTransfer, Destination::Cash, Destination::GiftCard]);
     }
     ask.execution = *random.pick(&[None, None, Some(Execution::Notify), Some(Execution::Manual)]);
     ask.confirm = *random.pick(&[None, None, Some(false)]);

@@ -3,9 +3,11 @@
 
 mod anchor;
 mod commands;
+mod credits;
 mod lists;
 mod notes;
 mod outside;
+mod refunds;
 mod search;
 mod tokens;
 mod verify;
