@@ -39,6 +39,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         to: query.text("to").and_then(Destination::parse),
         created_from: query.text("from").and_then(|day| visit.say.start_of(day)),
         created_until: query.text("until").and_then(|day| visit.say.end_of(day)),
+        ..RefundFilter::default()
     };
     let by_index = filter.order.is_some()
         || filter.execution.is_none()
