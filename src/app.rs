@@ -21,6 +21,7 @@ use crate::access::{Caller, secret};
 use crate::clock::Clock;
 use crate::config::{Config, Payouts, Webhooks};
 use crate::connections::{Connections, Means};
+use crate::console;
 use crate::delivery::{self, Addresses, Counter, Counts, Deliver, Ground};
 use crate::dialects;
 use crate::gateways::sandbox::{RecordError, Sandbox};
@@ -114,6 +115,7 @@ impl App {
             links,
             connections.clone(),
             counter.clone(),
+            sessions(&config),
             tell,
         );
         let tally = Arc::new(Tally::default());
@@ -260,6 +262,14 @@ fn deliveries(webhooks: &Webhooks) -> delivery::Rules {
 /// This process, as leases name it.
 fn worker(seed: u64) -> i64 {
     i64::try_from(seed >> 1).unwrap_or(i64::MAX)
+}
+
+/// How long somebody stays signed in at the console.
+fn sessions(config: &Config) -> console::Rules {
+    console::Rules {
+        idle_ms: i64::from(config.console.idle_ms),
+        life_ms: i64::from(config.console.session_ms),
+    }
 }
 
 fn pace(config: &Config) -> Pace {

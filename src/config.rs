@@ -37,6 +37,7 @@ pub struct Config {
     pub answers: Answers,
     pub gateways: Gateways,
     pub webhooks: Webhooks,
+    pub console: Console,
     pub sandbox: Sandbox,
     /// The first admin key's secret, from the environment only: a file would keep it.
     #[serde(skip)]
@@ -109,6 +110,13 @@ pub struct Webhooks {
     pub keep_days: u32,
     pub allow_http: bool,
     pub allow_addresses: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    pub idle_ms: u32,
+    pub session_ms: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -284,6 +292,8 @@ impl Config {
             ("expiry.look_ms", self.expiry.look_ms),
             ("seal.every_ms", self.seal.every_ms),
             ("webhooks.look_ms", self.webhooks.look_ms),
+            ("console.idle_ms", self.console.idle_ms),
+            ("console.session_ms", self.console.session_ms),
         ] {
             if value < 10 {
                 return rule(name, value, "it must be at least 10");

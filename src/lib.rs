@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod config;
 mod connections;
+mod console;
 mod customer;
 mod delivery;
 mod dialects;
@@ -38,6 +39,9 @@ pub mod testing {
     }
     pub mod connections {
         pub use crate::connections::*;
+    }
+    pub mod console {
+        pub use crate::console::*;
     }
     pub mod delivery {
         pub use crate::delivery::*;

@@ -120,6 +120,28 @@ impl Gate {
         Ok((admitted, standing))
     }
 
+    /// As [`Gate::admit`], for somebody who has proved to have this key's secret before.
+    pub async fn admit_session(
+        &self,
+        merchant: MerchantId,
+        id: KeyId,
+    ) -> Result<(Arc<Admitted>, Standing), Denied> {
+        // As of a key of the day: no secret has this hash.
+        let name = secret::hash(&format!("\0session\0{merchant}\0{id}"));
+        let now = self.clock.now();
+        let admitted = match self.recall(name, now)? {
+            Some(known) => known,
+            None => {
+                let key = self.store.key(merchant, id).await.map_err(Denied::Store)?;
+                let key = key.filter(|key| key.revoked_at.is_none());
+                self.learn(name, key.as_ref(), now)
+            }
+        };
+        let admitted = admitted.ok_or(Denied::Unknown)?;
+        let standing = admitted.limit.take();
+        Ok((admitted, standing))
+    }
+
     async fn key_by_day(
         &self,
         sealer: &Sealer,

@@ -125,3 +125,7 @@ where
 /// Which route answered: an extension of every response of a dialect, for the metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Served(pub &'static str);
+
+/// Where a request came from: an extension of every request that came over a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub std::net::IpAddr);

@@ -17,6 +17,7 @@ use crate::access::gate::Gate;
 use crate::access::links::Links;
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::console;
 use crate::customer;
 use crate::delivery::Counter;
 use crate::dialects;
@@ -36,6 +37,7 @@ pub struct Site {
     stop: watch::Sender<bool>,
 }
 
+#[expect(clippy::too_many_arguments, reason = "it is the list of what a site stands on")]
 /// The site over a ledger and its store. What providers report goes into `notices`.
 pub fn site(
     ledger: Arc<Ledger>,
@@ -44,6 +46,7 @@ pub fn site(
     links: Arc<Links>,
     connections: Arc<Connections>,
     counter: Counter,
+    sessions: console::Rules,
     notices: mpsc::UnboundedSender<Notice>,
 ) -> Site {
     let (stop, stopping) = watch::channel(false);
@@ -56,8 +59,10 @@ pub fn site(
     let health = health::router(ledger.clone(), metrics.clone(), connections.clone());
     let customers = customer::router(ledger.clone(), links.clone(), clock.clone());
     let inbox = inbox::router(connections.clone(), notices, clock);
+    let desk = Desk::new(ledger, gate.clone(), links, connections, counter, stopping);
     let router = dialects::router()
-        .with_state(Desk::new(ledger, gate.clone(), links, connections, counter, stopping))
+        .with_state(desk.clone())
+        .merge(console::router(desk, sessions))
         .merge(inbox)
         .merge(customers)
         .merge(health)

@@ -25,8 +25,8 @@ use tower::ServiceExt;
 
 use super::Site;
 use super::metrics::Metrics;
-use crate::dialects::Served;
 use crate::dialects::shared::problem::{Code, Problem};
+use crate::dialects::{Peer, Served};
 
 /// How long a client may take to send a request's head; an idle connection lives as long.
 const HEAD_WAIT: Duration = Duration::from_secs(30);
@@ -78,8 +78,9 @@ pub async fn serve(
             () = &mut shutdown => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = async { (place.await, listener.accept().await) } => match accepted {
-                (Ok(place), Ok((stream, _))) => {
-                    let connection = converse(stream, shared.clone(), stop.subscribe());
+                (Ok(place), Ok((stream, from))) => {
+                    let peer = Peer(from.ip());
+                    let connection = converse(stream, peer, shared.clone(), stop.subscribe());
                     connections.spawn(async move {
                         connection.await;
                         drop(place);
@@ -114,10 +115,18 @@ async fn drain(mut connections: JoinSet<()>) -> Drained {
     Drained::Cut(cut)
 }
 
-async fn converse(stream: TcpStream, shared: Arc<Shared>, mut stopping: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    peer: Peer,
+    shared: Arc<Shared>,
+    mut stopping: watch::Receiver<bool>,
+) {
     // Answers are small and complete; waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(shared.clone(), request));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        answer(shared.clone(), request)
+    });
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

@@ -9,6 +9,7 @@
     reason = "everything here is a test, and reads best without ceremony"
 )]
 
+mod console;
 mod dialects;
 mod gateways;
 mod harness;

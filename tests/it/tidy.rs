@@ -30,12 +30,17 @@ const LAYERS: &[(&str, &[&str])] = &[
             "transfers",
         ],
     ),
+    (
+        "console",
+        &["ledger", "delivery", "access", "store", "clock", "connections", "gateways", "dialects"],
+    ),
     ("workers", &["ledger", "delivery", "access", "store", "connections", "gateways", "clock"]),
     ("transfers", &["access"]),
     ("customer", &["access", "clock", "dialects", "ledger"]),
     (
         "http",
         &[
+            "console",
             "customer",
             "dialects",
             "delivery",
@@ -54,6 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "access",
             "clock",
             "config",
+            "console",
             "delivery",
             "connections",
             "dialects",

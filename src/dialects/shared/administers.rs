@@ -8,12 +8,13 @@ use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::access::day_key::Digested;
 use crate::access::seal::Sealer;
+use crate::connections::breaker::Circuit;
 use crate::connections::{self};
-use crate::delivery::Counter;
+use crate::delivery::{Counter, Message};
 use crate::gateways::connectors::Texts;
 use crate::ledger::Fault;
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
-use crate::store::{Administered, Event, EventFilter, Page, Slice, StoreError};
+use crate::store::{Administered, Event, EventFilter, Page, Slice, Standing, StoreError};
 
 use super::desk::OPERATOR;
 use super::right::{Administers, Right};
@@ -116,6 +117,31 @@ impl Right<Administers> {
         page: Page,
     ) -> Result<Slice<Event>, StoreError> {
         self.store().events(self.merchant(), filter, page).await
+    }
+
+    /// What an endpoint is sent about an event, as it is made now.
+    pub async fn message(
+        &self,
+        endpoint: &Endpoint,
+        event: &Event,
+    ) -> Result<Option<Message>, StoreError> {
+        match self.counter().formats.named(&endpoint.format) {
+            Some(format) => format.message_to(endpoint, self.store(), event).await,
+            None => Ok(None),
+        }
+    }
+
+    /// How the books compared with their anchor when they were opened.
+    pub fn standing(&self) -> Standing {
+        self.store().standing()
+    }
+
+    /// Whether a gateway is sent nothing for a while because it does not answer.
+    pub fn is_left_alone(&self, gateway: &str) -> bool {
+        let mine = |(merchant, name, circuit): &(MerchantId, String, Circuit)| {
+            *merchant == self.merchant() && name == gateway && *circuit != Circuit::Closed
+        };
+        self.desk.0.connections.breakers.all().iter().any(mine)
     }
 
     /// Which formats and addresses webhook endpoints may have.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use refundry_domain::ids::{KeyId, MerchantId};
+use refundry_domain::ids::{KeyId, MerchantId, Timestamp};
+use refundry_domain::merchant::Merchant;
 use tokio::sync::{Semaphore, watch};
 
 use super::credential;
@@ -13,6 +14,7 @@ use crate::access::links::Links;
 use crate::connections::Connections;
 use crate::delivery::Counter;
 use crate::ledger::Ledger;
+use crate::store::StoreError;
 
 /// The merchant whose admin keys may create other merchants: the first one, made with the
 /// installation.
@@ -98,6 +100,27 @@ impl Desk {
         given: &str,
     ) -> Result<(Arc<Admitted>, Standing), Denied> {
         self.0.gate.admit_by_day(self.0.links.sealer(), key, given).await
+    }
+
+    /// As [`Desk::admit`], by a key whose secret was shown when a session at the console began.
+    pub async fn admit_session(
+        &self,
+        merchant: MerchantId,
+        key: KeyId,
+    ) -> Result<(Arc<Admitted>, Standing), Denied> {
+        self.0.gate.admit_session(merchant, key).await
+    }
+
+    pub fn sealer(&self) -> &crate::access::seal::Sealer {
+        self.0.links.sealer()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.ledger.now()
+    }
+
+    pub async fn merchant(&self, merchant: MerchantId) -> Result<Option<Merchant>, StoreError> {
+        self.0.ledger.books().merchant(merchant).await
     }
 
     /// Counts a request of a key in an API that bounds them by the day: `usual` ones, and more for

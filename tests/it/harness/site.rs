@@ -17,6 +17,7 @@ use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
 use refundry::testing::connections::{Connections, Means};
+use refundry::testing::console::Rules;
 use refundry::testing::delivery::{Addresses, Counter, Counts};
 use refundry::testing::dialects;
 use refundry::testing::gateways::{Gateways, connectors};
@@ -78,8 +79,16 @@ impl Site {
         let connections = Arc::new(Connections::new(Gateways::default(), means));
         let links = Arc::new(Links::new(store.clone(), sealer.clone(), "https://shop.example"));
         let (tell, _nobody_listens) = mpsc::unbounded_channel();
-        let mut site =
-            site(ledger.clone(), store, time, links.clone(), connections, counter(&links), tell);
+        let mut site = site(
+            ledger.clone(),
+            store,
+            time,
+            links.clone(),
+            connections,
+            counter(&links),
+            SESSIONS,
+            tell,
+        );
         let gate = site.gate.clone();
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
@@ -171,6 +180,9 @@ impl Site {
         drop(self.stop.take());
     }
 }
+
+/// Half an hour of idleness, half a day in all.
+pub const SESSIONS: Rules = Rules { idle_ms: 30 * 60 * 1000, life_ms: 12 * 60 * 60 * 1000 };
 
 /// Webhooks to this machine only.
 pub fn counter(links: &Arc<Links>) -> Counter {

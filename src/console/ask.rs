@@ -1,0 +1,133 @@
+//! What somebody does here: the same commands, through the same rights and under the same kind of
+//! idempotency key as a call of the API. A form sent twice takes effect once.
+
+use std::time::Duration;
+
+use refundry_domain::book::Book;
+use refundry_domain::command::{Command, Target};
+use refundry_domain::ids::RefundId;
+use refundry_domain::refund::State;
+use refundry_domain::refusal::Refusal;
+
+use super::form::Wrongs;
+use super::visit::{Trouble, Visit};
+use crate::dialects::shared::replay::Once;
+use crate::dialects::shared::right::{Confirms, Reads, Right, Writes};
+use crate::ledger::{Answered, Fault};
+use crate::store::{Answer, Claim};
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub refund: Option<RefundId>,
+    pub state: Option<State>,
+}
+
+/// Done, or why not: the field that it is about, and the rule's words.
+pub type Became = Result<Done, (String, String)>;
+
+/// What is kept with the key: the refund and its state, or the refusal.
+fn kept(result: Result<&Book, &Refusal>) -> Answer {
+    match result {
+        Ok(book) => {
+            let refund = book.refund.as_ref();
+            let id = refund.map(|refund| refund.id.to_string()).unwrap_or_default();
+            let state = refund.map_or("", |refund| refund.state.name());
+            Answer { status: 200, body: format!("{id}\n{state}").into_bytes() }
+        }
+        Err(refusal) => {
+            let field = refusal.field().unwrap_or_default();
+            Answer { status: 422, body: format!("{field}\n{refusal}").into_bytes() }
+        }
+    }
+}
+
+fn read(answer: &Answer) -> Became {
+    let text = String::from_utf8_lossy(&answer.body);
+    let (first, rest) = text.split_once('\n').unwrap_or_default();
+    if answer.status != 200 {
+        return Err((first.to_owned(), rest.to_owned()));
+    }
+    Ok(Done { refund: first.parse().ok().map(RefundId), state: State::parse(rest) })
+}
+
+fn became(answered: Answered) -> Became {
+    match answered {
+        Answered::Done { answer: Some(answer), .. }
+        | Answered::Refused { answer: Some(answer), .. }
+        | Answered::Replayed(answer) => read(&answer),
+        Answered::Done { book, answer: None } => read(&kept(Ok(&book))),
+        Answered::Refused { refusal, answer: None } => read(&kept(Err(&refusal))),
+        Answered::KeyReused => {
+            let why = "This form was sent before, with other values. Look whether it was carried \
+                       out, and open the page again.";
+            Err((String::new(), why.to_owned()))
+        }
+    }
+}
+
+/// The claim of this form; `about` tells several commands of one form apart.
+fn claim(visit: &Visit, about: &str) -> Result<Claim, Trouble> {
+    let once = visit.form.written("once");
+    if once.len() != 32 || !once.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let detail = "The form lacks what tells it from another. Open the page again.";
+        return Err(Trouble::new(400, "This form was refused", detail));
+    }
+    let sent = visit.form.with(&[("token", None)]);
+    let path = visit.path().as_bytes();
+    let parts = [b"POST".as_slice(), path, about.as_bytes(), sent.as_bytes()];
+    Ok(Once::new(&format!("console-{once}{about}"), parts).claim(kept))
+}
+
+/// How long the second sending of a form waits for the first, and how often it looks.
+const LOOKS: u32 = 100;
+const BETWEEN: Duration = Duration::from_millis(50);
+
+pub async fn carry_out(visit: &Visit, target: Target, command: Command) -> Result<Became, Trouble> {
+    carry_out_about(visit, "", target, command).await
+}
+
+pub async fn carry_out_about(
+    visit: &Visit,
+    about: &str,
+    target: Target,
+    command: Command,
+) -> Result<Became, Trouble> {
+    let right: Right<Writes> = visit.right()?;
+    for _ in 0..LOOKS {
+        let claim = claim(visit, about)?;
+        match right.carry_out(target.clone(), command.clone(), Some(claim), false).await {
+            Ok(answered) => return Ok(became(answered)),
+            Err(Fault::InProgress) => tokio::time::sleep(BETWEEN).await,
+            Err(fault @ Fault::Store(_)) => return Err(fault.into()),
+        }
+    }
+    Err(Fault::InProgress.into())
+}
+
+pub async fn confirm(visit: &Visit, about: &str, refund: RefundId) -> Result<Became, Trouble> {
+    let right: Right<Confirms> = visit.right()?;
+    for _ in 0..LOOKS {
+        match right.confirm(refund, Some(claim(visit, about)?), false).await {
+            Ok(answered) => return Ok(became(answered)),
+            Err(Fault::InProgress) => tokio::time::sleep(BETWEEN).await,
+            Err(fault @ Fault::Store(_)) => return Err(fault.into()),
+        }
+    }
+    Err(Fault::InProgress.into())
+}
+
+/// What would become of a command; nothing is written.
+pub async fn preview(
+    visit: &Visit,
+    target: Target,
+    command: Command,
+    known: &[&str],
+) -> Result<Result<Box<Book>, Wrongs>, Trouble> {
+    let right: Right<Reads> = visit.right()?;
+    Ok(match right.preview(target, command).await? {
+        Answered::Done { book, .. } => Ok(book),
+        Answered::Refused { refusal, .. } => Err(Wrongs::of(&refusal, known)),
+        Answered::Replayed(_) | Answered::KeyReused => Err(Wrongs::default()),
+    })
+}

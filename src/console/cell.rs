@@ -1,0 +1,120 @@
+//! One value on a page, and what of it a CSV file gets.
+
+use refundry_domain::money::{Currency, Minor};
+
+use super::say;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Code,
+    Money,
+    Time,
+    Pill,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cell {
+    kind: Kind,
+    pub text: String,
+    /// What a CSV file gets instead of the text.
+    plain: Option<String>,
+    pub href: Option<String>,
+    /// The exact moment, and what is shown when it is pointed at.
+    pub iso: String,
+    pub title: String,
+    /// Of a pill; one of the classes of the styles.
+    pub tone: &'static str,
+}
+
+impl Cell {
+    fn new(kind: Kind, text: impl Into<String>) -> Cell {
+        Cell {
+            kind,
+            text: text.into(),
+            plain: None,
+            href: None,
+            iso: String::new(),
+            title: String::new(),
+            tone: "",
+        }
+    }
+
+    pub fn text(text: impl Into<String>) -> Cell {
+        Cell::new(Kind::Text, text)
+    }
+
+    pub fn of(text: Option<&str>) -> Cell {
+        Cell::text(text.unwrap_or_default())
+    }
+
+    /// An id or another name that is copied.
+    pub fn code(text: impl Into<String>) -> Cell {
+        Cell::new(Kind::Code, text)
+    }
+
+    pub fn money(amount: Minor, currency: Currency) -> Cell {
+        let plain = Some(say::decimal(amount, currency));
+        Cell { plain, ..Cell::new(Kind::Money, say::money(amount, currency)) }
+    }
+
+    pub fn time(text: String, iso: String, title: String) -> Cell {
+        let plain = Some(iso.clone());
+        Cell { plain, iso, title, ..Cell::new(Kind::Time, text) }
+    }
+
+    /// A state, in a colour that says how good that is, and in words.
+    pub fn pill((text, tone): (&'static str, &'static str)) -> Cell {
+        Cell { tone, ..Cell::new(Kind::Pill, text) }
+    }
+
+    pub fn link(text: impl Into<String>, href: impl Into<String>) -> Cell {
+        Cell::text(text).to(href)
+    }
+
+    pub fn to(mut self, href: impl Into<String>) -> Cell {
+        self.href = Some(href.into());
+        self
+    }
+
+    pub fn plain(&self) -> &str {
+        self.plain.as_deref().unwrap_or(&self.text)
+    }
+
+    pub fn is_pill(&self) -> bool {
+        self.kind == Kind::Pill
+    }
+
+    pub fn is_time(&self) -> bool {
+        self.kind == Kind::Time
+    }
+
+    pub fn is_code(&self) -> bool {
+        self.kind == Kind::Code
+    }
+
+    /// The class of the table's cell around it.
+    pub fn class(&self) -> &'static str {
+        match self.kind {
+            Kind::Money => "number",
+            Kind::Time => "moment",
+            Kind::Text | Kind::Code | Kind::Pill => "",
+        }
+    }
+}
+
+/// A name and a value, in a list of those.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    pub name: &'static str,
+    pub value: Cell,
+}
+
+pub fn fact(name: &'static str, value: Cell) -> Fact {
+    Fact { name, value }
+}
+
+/// A fact that is only told when there is something to tell.
+pub fn fact_of(name: &'static str, text: Option<&str>) -> Option<Fact> {
+    text.filter(|text| !text.is_empty()).map(|text| fact(name, Cell::text(text)))
+}

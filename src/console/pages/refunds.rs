@@ -1,0 +1,401 @@
+//! Refunds: the list, and one with its story and what can be done with it.
+
+use askama::Template;
+use axum::response::Response;
+use refundry_domain::command::{Command, RefundChange, Stated, Target};
+use refundry_domain::ids::{RefundId, Timestamp};
+use refundry_domain::money::Exact;
+use refundry_domain::refund::{
+    AskedBy, Destination, Execution, Refund, RefundTransaction, State, TransactionState,
+};
+
+use super::orders::refunds_table;
+use super::{Filter, ListPage, listed};
+use crate::console::ask::{self, Became, Done};
+use crate::console::cell::{Cell, Fact, fact, fact_of};
+use crate::console::form::{Draft, Wrongs};
+use crate::console::label;
+use crate::console::list::{self, choices, pager, stretch_pager};
+use crate::console::say::{self, Say};
+use crate::console::shell::Shell;
+use crate::console::visit::{Trouble, Visit, html, redirect_done};
+use crate::dialects::shared::right::{Administers, Reads, Right};
+use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
+use crate::store::{Event, EventFilter, Page, RefundFilter};
+
+/// The events of a refund that are shown; the rest is in the audit.
+const EVENTS: u32 = 50;
+
+pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    let right: Right<Reads> = visit.right()?;
+    let query = &visit.query;
+    let filter = RefundFilter {
+        states: query.all("state").filter_map(State::parse).collect(),
+        order: query
+            .text("order")
+            .and_then(|id| super::super::visit::id(id, "ord_"))
+            .map(refundry_domain::ids::OrderId),
+        execution: query.text("execution").and_then(Execution::parse),
+        to: query.text("to").and_then(Destination::parse),
+        created_from: query.text("from").and_then(|day| visit.say.start_of(day)),
+        created_until: query.text("until").and_then(|day| visit.say.end_of(day)),
+        ..RefundFilter::default()
+    };
+    let by_index = filter.order.is_some()
+        || filter.execution.is_none()
+            && filter.to.is_none()
+            && filter.created_from.is_none()
+            && filter.created_until.is_none();
+    let path = "/console/refunds";
+    let (slice, pager) = if by_index {
+        let slice = right.refunds(filter, list::page(query)).await?;
+        let pager = pager(path, query, &slice, |refund| refund.id.0);
+        (slice, pager)
+    } else {
+        let (least, end) = numbers(&right, filter.created_from, filter.created_until).await?;
+        let stretch = list::stretch(query, least, end);
+        let slice = right.refunds(filter, stretch.page).await?;
+        let pager = stretch_pager(path, query, &stretch, &slice, |refund| refund.id.0);
+        (slice, pager)
+    };
+    let empty = if pager.older.is_some() {
+        "No refund matches among those that were looked through. Go on with Next."
+    } else {
+        "No refund matches. Open an order to request one."
+    };
+    let shell = visit.shell("Refunds")?;
+    let states = choices(query, "state", &State::ALL, |it| (it.name(), label::state(it).0));
+    let hows = choices(query, "execution", &Execution::ALL, |it| (it.name(), label::execution(it)));
+    let tos = choices(query, "to", &Destination::ALL, |it| (it.name(), label::destination(it)));
+    let page = ListPage {
+        shell: &shell,
+        intro: "Every refund that was asked for, newest first.",
+        filters: vec![
+            Filter::select("state", "State", states),
+            Filter::select("execution", "How", hows),
+            Filter::select("to", "Goes to", tos),
+            Filter::date(&visit, "from", "From"),
+            Filter::date(&visit, "until", "To"),
+        ],
+        table: refunds_table(&visit.say, &slice.rows, "Refunds"),
+        pager,
+        empty,
+        problem: None,
+    };
+    listed(&visit, &page, "refunds")
+}
+
+/// The numbers of refunds made in a time: from the first, up to below the second. Numbers grow with
+/// time, so they are found by halving.
+async fn numbers(
+    right: &Right<Reads>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<(i64, i64), Trouble> {
+    let newest = Page { after: None, before: None, limit: 1, oldest_first: false };
+    let newest = right.refunds(RefundFilter::default(), newest).await?.rows;
+    let end = newest.first().map_or(1, |refund| refund.id.0 + 1);
+    let mut found = [1, end];
+    for (place, at) in [(0, from), (1, until)] {
+        let Some(at) = at else { continue };
+        // Everything below `low` is too early; what is at `high` or above is not.
+        let (mut low, mut high) = (1, end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let page = Page { after: Some(middle - 1), before: None, limit: 1, oldest_first: true };
+            match right.refunds(RefundFilter::default(), page).await?.rows.first() {
+                Some(refund) if refund.created_at < at => low = refund.id.0 + 1,
+                Some(_) | None => high = middle,
+            }
+        }
+        found[place] = low;
+    }
+    Ok((found[0], found[1]))
+}
+
+struct Attempt {
+    id: String,
+    state: Cell,
+    amount: Cell,
+    facts: Vec<Fact>,
+    /// The provider's own words.
+    words: Vec<String>,
+    report: Option<String>,
+    old: bool,
+}
+
+struct Step {
+    at: Cell,
+    id: String,
+    name: String,
+    by: String,
+    data: String,
+    deliveries: Vec<Cell>,
+}
+
+#[derive(Template)]
+#[template(path = "refund.html")]
+struct RefundPage<'a> {
+    shell: &'a Shell,
+    id: String,
+    path: String,
+    state: Cell,
+    amount: Cell,
+    decimal: String,
+    currency: &'static str,
+    next: String,
+    failure: Option<String>,
+    facts: Vec<Fact>,
+    parts: Vec<String>,
+    notes: Vec<(String, String)>,
+    attempts: Vec<Attempt>,
+    steps: Vec<Step>,
+    draft: Draft,
+    may_confirm: bool,
+    may_change: bool,
+    may_cancel: bool,
+    may_retry: bool,
+}
+
+async fn find(visit: &Visit) -> Result<Refund, Trouble> {
+    let right: Right<Reads> = visit.right()?;
+    let id = visit.id("ref_").map(RefundId).ok_or_else(|| Trouble::missing("refund"))?;
+    right.refund(id).await?.ok_or_else(|| Trouble::missing("refund"))
+}
+
+pub async fn show(visit: Visit) -> Result<Response, Trouble> {
+    let refund = find(&visit).await?;
+    page(&visit, &refund, Draft::default()).await
+}
+
+async fn page(visit: &Visit, refund: &Refund, draft: Draft) -> Result<Response, Trouble> {
+    let id = format!("ref_{}", refund.id);
+    let shell = visit.shell(&format!("Refund {id}"))?;
+    let steps = steps(visit, refund).await?;
+    let state = refund.state;
+    let cancelable = state.may_become(State::Canceled);
+    let status = if draft.is_wrong() { 422 } else { 200 };
+    let page = RefundPage {
+        path: format!("/console/refunds/{id}"),
+        state: Cell::pill(label::state(state)),
+        amount: Cell::money(refund.amount, refund.currency),
+        decimal: say::decimal(refund.amount, refund.currency),
+        currency: refund.currency.code(),
+        next: what_next(refund),
+        failure: refund
+            .failure
+            .as_ref()
+            .map(|it| format!("{}: {}", label::failure(it.code), it.message)),
+        facts: facts(&visit.say, refund),
+        parts: refund.parts.iter().map(|part| part_of(part, refund)).collect(),
+        notes: refund.metadata.clone().into_iter().collect(),
+        attempts: refund.transactions.iter().map(|row| attempt(&visit.say, refund, row)).collect(),
+        steps,
+        draft,
+        may_confirm: state == State::Unconfirmed && (shell.writes || shell.approves),
+        may_change: state == State::Unconfirmed && shell.writes,
+        may_cancel: cancelable && shell.writes,
+        may_retry: state == State::Failed && shell.writes,
+        shell: &shell,
+        id,
+    };
+    html(status, &page)
+}
+
+fn part_of(part: &refundry_domain::refund::Part, refund: &Refund) -> String {
+    let amount = say::money(part.amount, refund.currency);
+    match part.quantity {
+        0 => format!("Line {}: {amount}", part.line),
+        units => {
+            format!("Line {}: {} for {amount}", part.line, say::plural(units as usize, "unit"))
+        }
+    }
+}
+
+/// What happens to it without anybody doing something, or who has to.
+fn what_next(refund: &Refund) -> String {
+    let outside = refund.execution != Execution::Automatic;
+    let text = match refund.state {
+        State::Unconfirmed => "Its amount is held. Nothing moves until somebody confirms it.",
+        State::RequiresInformation => "It goes on once the customer has given bank details.",
+        State::Pending => "It is about to be handed to its provider.",
+        State::Processing if outside => {
+            "Somebody outside has to pay it and report here what became of it."
+        }
+        State::Processing => "Its provider has it and has not answered for good.",
+        State::NeedsAttention => {
+            "Nobody can tell by machine what became of it. Find out, and report it below."
+        }
+        State::Succeeded => "Paid. Nothing is left to do.",
+        State::Failed => "Not paid, and its amount is free again. It can be tried again.",
+        State::Canceled => "Called off before it was paid. Its amount is free again.",
+        State::Reversed => "It was paid and taken back later. Its amount is free again.",
+    };
+    text.to_owned()
+}
+
+fn facts(say: &Say, refund: &Refund) -> Vec<Fact> {
+    let order = format!("ord_{}", refund.order);
+    let asked = match &refund.asked_by {
+        AskedBy::Amount => "An amount".to_owned(),
+        AskedBy::Percent(percent) => format!("{percent} %"),
+        AskedBy::Items => "Items".to_owned(),
+    };
+    let known = [
+        Some(fact("Order", Cell::code(order.clone()).to(format!("/console/orders/{order}")))),
+        refund.return_id.map(|id| {
+            let id = format!("ret_{id}");
+            fact("Return", Cell::code(id.clone()).to(format!("/console/returns/{id}")))
+        }),
+        Some(fact("Paid so far", Cell::money(refund.refunded, refund.currency))),
+        Some(fact("Goes to", Cell::text(label::destination(refund.to)))),
+        Some(fact("How", Cell::text(label::execution(refund.execution)))),
+        Some(fact("Asked for", Cell::text(asked))),
+        refund.kind.map(|kind| fact("Only of", Cell::text(label::line(kind)))),
+        fact_of("Reason", refund.reason.as_deref()),
+        fact_of("Note", refund.note.as_deref()),
+        Some(fact("Requested by", Cell::text(&refund.requested_by))),
+        fact_of("Confirmed by", refund.confirmed_by.as_deref()),
+        Some(fact("Requested", say.time(refund.created_at))),
+        refund.settled_at.map(|at| fact("Settled", say.time(at))),
+    ];
+    known.into_iter().flatten().collect()
+}
+
+fn attempt(say: &Say, refund: &Refund, row: &RefundTransaction) -> Attempt {
+    let id = format!("txn_{}", row.id);
+    let known = [
+        Some(fact("Gives back", Cell::code(format!("txn_{}", row.payment)))),
+        Some(fact("Provider", Cell::text(&row.provider))),
+        fact_of("Method", Some(&row.method)),
+        Some(fact("How", Cell::text(label::execution(row.execution)))),
+        row.provider_reference.as_deref().map(|it| fact("Provider's id", Cell::code(it))),
+        Some(fact("Handed over", Cell::text(say::plural(row.sends as usize, "time")))),
+        row.first_sent_at.map(|at| fact("First", say.time(at))),
+        row.settled_at.map(|at| fact("Settled", say.time(at))),
+    ];
+    let failure =
+        row.failure.as_ref().map(|it| format!("{}: {}", label::failure(it.code), it.message));
+    let contradiction = row.contradicted.then(|| {
+        "The provider has said something that contradicts this; look at its own records.".to_owned()
+    });
+    let words = [failure, row.message.clone(), contradiction];
+    Attempt {
+        state: Cell::pill(label::transaction(row.state)),
+        amount: Cell::money(row.amount, refund.currency),
+        facts: known.into_iter().flatten().collect(),
+        words: words.into_iter().flatten().collect(),
+        report: may_be_reported(row).then(|| format!("/console/owed/{id}")),
+        old: row.superseded,
+        id,
+    }
+}
+
+/// Whether somebody outside may say what became of it.
+pub fn may_be_reported(row: &RefundTransaction) -> bool {
+    let open = match row.state {
+        TransactionState::Requested | TransactionState::Processing => {
+            row.execution != Execution::Automatic
+        }
+        TransactionState::NeedsAttention => true,
+        TransactionState::Unconfirmed
+        | TransactionState::RequiresInformation
+        | TransactionState::Pending
+        | TransactionState::Succeeded
+        | TransactionState::Failed
+        | TransactionState::Canceled
+        | TransactionState::Reversed => false,
+    };
+    open && !row.superseded
+}
+
+async fn steps(visit: &Visit, refund: &Refund) -> Result<Vec<Step>, Trouble> {
+    let right: Right<Reads> = visit.right()?;
+    let filter =
+        EventFilter { order: Some(refund.order), subject: Some(refund.id.0), names: Vec::new() };
+    let page = Page { after: None, before: None, limit: EVENTS, oldest_first: false };
+    let events = right.events(filter, page).await?.rows;
+    let administers: Option<Right<Administers>> = visit.right().ok();
+    let told = match &administers {
+        Some(right) => !right.endpoints().await?.is_empty(),
+        None => false,
+    };
+    let mut steps = Vec::with_capacity(events.len());
+    for event in &events {
+        let deliveries = match &administers {
+            Some(right) if told => deliveries(right, event).await?,
+            Some(_) | None => Vec::new(),
+        };
+        steps.push(Step {
+            at: visit.say.time(event.at),
+            id: format!("evt_{}", event.id),
+            name: event.name.clone(),
+            by: event.by.clone(),
+            data: event.data.clone(),
+            deliveries,
+        });
+    }
+    Ok(steps)
+}
+
+async fn deliveries(right: &Right<Administers>, event: &Event) -> Result<Vec<Cell>, Trouble> {
+    let filter = DeliveryFilter { event: Some(event.id), ..DeliveryFilter::default() };
+    let page = DeliveryPage { after: None, before: None, limit: 50, oldest_first: false };
+    let rows = right.deliveries(filter, page).await?.rows;
+    let shown = rows.iter().map(|row| {
+        let href = format!("/console/webhooks/whe_{}/evt_{}", row.endpoint, row.event);
+        Cell::pill(label::delivery(row.state)).to(href)
+    });
+    Ok(shown.collect())
+}
+
+/// The fields of the forms of this page, as the rules name them.
+const FIELDS: [&str; 2] = ["amount", "reason"];
+
+async fn answer(visit: &Visit, became: Became, word: &str) -> Result<Response, Trouble> {
+    match became {
+        Ok(Done { .. }) => Ok(redirect_done(
+            visit.path().trim_end_matches(|c| c != '/').trim_end_matches('/'),
+            word,
+        )),
+        Err((field, why)) => {
+            let refund = find(visit).await?;
+            let draft = Draft::refused(&visit.form, Wrongs::told(&field, &why, &FIELDS));
+            page(visit, &refund, draft).await
+        }
+    }
+}
+
+fn target(visit: &Visit) -> Result<RefundId, Trouble> {
+    visit.id("ref_").map(RefundId).ok_or_else(|| Trouble::missing("refund"))
+}
+
+pub async fn confirm(visit: Visit) -> Result<Response, Trouble> {
+    let became = ask::confirm(&visit, "", target(&visit)?).await?;
+    answer(&visit, became, "confirmed").await
+}
+
+pub async fn change(visit: Visit) -> Result<Response, Trouble> {
+    let refund = target(&visit)?;
+    let became = match Exact::parse(visit.form.text("amount").unwrap_or_default()) {
+        Ok(figure) => {
+            let amount = Some(Stated { figure, currency: None });
+            let command = Command::ChangeRefund(RefundChange { amount, metadata: None });
+            ask::carry_out(&visit, Target::Refund(refund), command).await?
+        }
+        Err(problem) => Err(("amount".to_owned(), problem.to_string())),
+    };
+    answer(&visit, became, "changed").await
+}
+
+pub async fn cancel(visit: Visit) -> Result<Response, Trouble> {
+    let command = Command::Cancel { reason: visit.form.text("reason").map(str::to_owned) };
+    let became = ask::carry_out(&visit, Target::Refund(target(&visit)?), command).await?;
+    answer(&visit, became, "canceled").await
+}
+
+pub async fn retry(visit: Visit) -> Result<Response, Trouble> {
+    let target = Target::Refund(target(&visit)?);
+    let became = ask::carry_out(&visit, target, Command::Retry).await?;
+    answer(&visit, became, "retried").await
+}
