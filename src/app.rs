@@ -20,8 +20,8 @@ use crate::access::{Caller, secret};
 use crate::clock::Clock;
 use crate::config::{Config, Payouts, Webhooks};
 use crate::connections::{Connections, Means};
-use crate::delivery::{self, Addresses, Counter, Counts, Deliver, Formats, Ground};
-use crate::dialects::native::format::Native;
+use crate::delivery::{self, Addresses, Counter, Counts, Deliver, Ground};
+use crate::dialects;
 use crate::gateways::sandbox::{RecordError, Sandbox};
 use crate::gateways::{Gateway, Gateways, connectors};
 use crate::http::{self, Site, server};
@@ -233,7 +233,7 @@ fn rules(payouts: &Payouts) -> Rules {
 fn counter(config: &Config) -> Counter {
     let networks = config.webhooks.networks().filter_map(|(_, network)| network);
     Counter {
-        formats: Formats::of(vec![Arc::new(Native)]),
+        formats: dialects::formats(),
         addresses: Addresses {
             allow_http: config.webhooks.allow_http,
             allowed: networks.collect(),

@@ -29,6 +29,16 @@ impl Book {
         sum(self.payments.iter().map(Payment::left))
     }
 
+    /// What the lines of a kind cost.
+    pub fn cost_of(&self, kind: LineKind) -> Minor {
+        sum(self.lines.iter().filter(|line| line.kind == kind).map(|line| line.amount))
+    }
+
+    /// What all lines cost.
+    pub fn cost(&self) -> Minor {
+        sum(self.lines.iter().map(|line| line.amount))
+    }
+
     /// What the goods of a return were bought for, with the taxes and duties that went with them; at
     /// most what was captured. Nothing when it names no goods.
     pub fn worth(&self, row: &Return) -> Minor {

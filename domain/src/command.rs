@@ -161,6 +161,10 @@ pub enum What {
     /// those lines.
     Rest,
     Items(Vec<ItemAsk>),
+    /// A share of what [`What::Rest`] is all of.
+    PercentOfRest(Percent),
+    /// A kind beside these says what the refund is for, and changes nothing of its amount.
+    Groups(Vec<GroupAsk>),
 }
 
 /// One line of a refund by items.
@@ -185,6 +189,35 @@ pub enum ItemShare {
     Amount(Exact),
     /// Of the whole line.
     Percent(Percent),
+}
+
+/// Lines that are given back together with the tax lines that are for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupAsk {
+    pub of: GroupOf,
+    /// How many units of the line it is about, when not all.
+    pub units: Option<u32>,
+    pub share: GroupShare,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupOf {
+    Line(LineRef),
+    /// The lines of the kind that are for this one; itself, when it is of the kind.
+    For(LineRef, LineKind),
+    /// Every line of the kind.
+    Kind(LineKind),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupShare {
+    /// Everything that is left.
+    Rest,
+    Amount(Exact),
+    /// Of what is left.
+    Percent(Percent),
+    /// Refused unless it is everything that is left.
+    Whole(Exact),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

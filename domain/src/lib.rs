@@ -9,6 +9,7 @@ pub mod changes;
 pub mod command;
 pub mod decide;
 pub mod event;
+pub mod group;
 pub mod ids;
 pub mod merchant;
 pub mod money;

@@ -239,6 +239,17 @@ impl Exact {
         Some(Exact { digits: self.digits, scale })
     }
 
+    /// The most whole units of 10^-decimals that are not above this, as far as an `i64` goes, and
+    /// whether they are this number itself.
+    pub fn whole_units(self, decimals: u8) -> (i64, bool) {
+        let beyond = usize::try_from(self.scale - i32::from(decimals)).unwrap_or_default();
+        let factor = TEN.get(beyond).copied().unwrap_or(i128::MAX);
+        let exact = self.units(decimals);
+        let units = exact.unwrap_or_else(|| self.digits.div_euclid(factor));
+        let nearest = if units < 0 { i64::MIN } else { i64::MAX };
+        (i64::try_from(units).unwrap_or(nearest), exact.is_some())
+    }
+
     /// How many units of 10^-decimals this is; `None` if it is no whole number of them.
     ///
     /// What does not fit comes back as the nearest that does: far beyond every limit here.
@@ -454,6 +465,7 @@ pub enum PercentProblem {
 impl Percent {
     pub const DECIMALS: u8 = 4;
     const WHOLE: u32 = 1_000_000;
+    pub const ALL: Percent = Percent { ten_thousandths: Percent::WHOLE };
 
     /// Never rounds: decimals beyond the fourth are refused unless they are zeros.
     pub fn read(value: Exact) -> Result<Percent, PercentProblem> {

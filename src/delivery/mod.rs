@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::Uri;
 use refundry_domain::ids::Timestamp;
+use refundry_domain::webhook::Endpoint;
 use tokio::sync::watch;
 
 use crate::access::seal::Sealer;
@@ -67,6 +68,17 @@ pub trait Format: Send + Sync {
         books: &dyn Store,
         event: &Event,
     ) -> Result<Option<Message>, StoreError>;
+
+    /// As [`Format::message`], for a format in whose messages the endpoint or what it subscribed
+    /// to stands.
+    async fn message_to(
+        &self,
+        _endpoint: &Endpoint,
+        books: &dyn Store,
+        event: &Event,
+    ) -> Result<Option<Message>, StoreError> {
+        self.message(books, event).await
+    }
 
     /// The header fields that say where the message comes from.
     fn sign(&self, message: &Message, signing: &Signing<'_>) -> Vec<(&'static str, String)>;

@@ -60,7 +60,8 @@ pub async fn carry_out(parts: &Parts, target: &Target, job: Job) -> Result<Done,
             (event, Some(row))
         }
     };
-    let message = target.format.message(parts.store.as_ref(), &event).await;
+    let books = parts.store.as_ref();
+    let message = target.format.message_to(&target.endpoint, books, &event).await;
     let message = message.map_err(|error| NotNow { event: event.id, error })?;
     let verdict = match message {
         None => Verdict::Unsaid,

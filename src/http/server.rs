@@ -143,10 +143,12 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>, mut stopping: watch::R
 
 async fn answer(
     shared: Arc<Shared>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let began = Instant::now();
     let id = shared.ids.of(&request);
+    // Where a dialect answers with it in a field of its own.
+    request.headers_mut().insert(REQUEST_ID, id.clone());
     let method = method_name(request.method());
     let routed = shared.router.clone().oneshot(request.map(Body::new));
     let guarded = AssertUnwindSafe(tokio::time::timeout(ANSWER_WAIT, routed)).catch_unwind();

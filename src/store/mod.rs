@@ -35,8 +35,8 @@ use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
 
 pub use self::query::{
-    EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Search, Slice,
-    TransactionFilter, TransactionKind, TransactionRow,
+    Bound, Comparison, EventFilter, Measured, Movement, OrderFilter, Page, RefundFilter,
+    RefundSearch, ReturnFilter, Search, Slice, TransactionFilter, TransactionKind, TransactionRow,
 };
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 

@@ -1,8 +1,9 @@
 //! What is asked of the lists, and what a movement of money is in them.
 
 use refundry_domain::ids::{OrderId, RefundId, ReturnId, Timestamp};
-use refundry_domain::money::Currency;
+use refundry_domain::money::{Currency, Exact};
 use refundry_domain::order::{Payment, PaymentKind};
+use refundry_domain::outcome::FailureCode;
 use refundry_domain::refund::{Destination, Execution, RefundTransaction, State, TransactionState};
 use refundry_domain::returns::{ReturnKind, ReturnState};
 
@@ -47,6 +48,45 @@ pub struct RefundFilter {
     pub tracking_id: Option<String>,
     pub created_from: Option<Timestamp>,
     pub created_until: Option<Timestamp>,
+    pub search: RefundSearch,
+}
+
+/// What else a refund can be looked for by: a list matches any of its values, an empty one
+/// everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefundSearch {
+    pub numbers: Vec<i64>,
+    /// Of orders with a line of this sku.
+    pub sku: Option<String>,
+    pub reason: Option<String>,
+    pub failures: Vec<FailureCode>,
+    /// Not failed for this.
+    pub except_failure: Option<FailureCode>,
+    /// All of these hold.
+    pub bounds: Vec<Bound>,
+}
+
+/// An amount of a refund, compared with a number of major units of its currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub of: Measured,
+    pub is: Comparison,
+    pub figure: Exact,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measured {
+    Amount,
+    Refunded,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
 }
 
 /// The kind of any transaction.

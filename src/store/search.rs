@@ -1,6 +1,12 @@
-//! What a transaction can be searched by, as conditions that both databases understand.
+//! What transactions and refunds can be searched by, as conditions that both databases understand.
 
-use super::Search;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use refundry_domain::ids::OrderId;
+use refundry_domain::money::Currency;
+
+use super::{Bound, Comparison, Measured, RefundSearch, Search};
 
 /// A list that a condition speaks of.
 pub enum List<'a> {
@@ -8,10 +14,10 @@ pub enum List<'a> {
     Names(Vec<&'a str>),
 }
 
-/// A condition on a row of `transactions`. In its text, `{merchant}` stands for the merchant, and
+/// A condition on a row of `transactions` or `refunds`. In its text, `{merchant}` stands for the merchant, and
 /// `IN {0}` for being in the first list, and so on.
 pub struct Condition<'a> {
-    pub text: &'static str,
+    pub text: Cow<'static, str>,
     pub lists: Vec<List<'a>>,
 }
 
@@ -41,7 +47,8 @@ const OF_KINDS: &str = "(kind IN {0} OR (SELECT destination FROM refunds \
 
 /// Everything but the times.
 pub fn conditions(wanted: &Search) -> Vec<Condition<'_>> {
-    let numbers = |text, numbers: Vec<i64>| {
+    let numbers = |text: &'static str, numbers: Vec<i64>| {
+        let text = Cow::Borrowed(text);
         (!numbers.is_empty()).then(|| Condition { text, lists: vec![List::Numbers(numbers)] })
     };
     let kinds: Vec<_> = wanted.kinds.iter().map(|kind| kind.name()).collect();
@@ -55,21 +62,107 @@ pub fn conditions(wanted: &Search) -> Vec<Condition<'_>> {
     ];
     if !kinds.is_empty() || !places.is_empty() {
         let lists = vec![List::Names(kinds), List::Names(places)];
-        found.push(Some(Condition { text: OF_KINDS, lists }));
+        found.push(Some(Condition { text: OF_KINDS.into(), lists }));
     }
     if wanted.payments_too || !states.is_empty() {
         let text = match wanted.payments_too {
             true => "(state IN {0} OR refund IS NULL)",
             false => "state IN {0}",
         };
-        found.push(Some(Condition { text, lists: vec![List::Names(states)] }));
+        found.push(Some(Condition { text: text.into(), lists: vec![List::Names(states)] }));
     }
     if wanted.outside_too || !providers.is_empty() {
         let text = match wanted.outside_too {
             true => "(coalesce(execution, 'automatic') <> 'automatic' OR provider IN {0})",
             false => "coalesce(execution, 'automatic') = 'automatic' AND provider IN {0}",
         };
-        found.push(Some(Condition { text, lists: vec![List::Names(providers)] }));
+        found.push(Some(Condition { text: text.into(), lists: vec![List::Names(providers)] }));
     }
     found.into_iter().flatten().collect()
+}
+
+/// The refunds of an order, along their list.
+const OF_ORDER: &str = "number IN (\
+    WITH RECURSIVE list (number, previous) AS (\
+    SELECT r.number, r.previous FROM orders o \
+    JOIN refunds r ON r.merchant = o.merchant AND r.number = o.last_refund \
+    WHERE o.merchant = {merchant} AND o.number IN {0} \
+    UNION SELECT r.number, r.previous FROM list \
+    JOIN refunds r ON r.merchant = {merchant} AND r.number = list.previous) \
+    SELECT number FROM list)";
+
+const OF_SKU: &str = "EXISTS (SELECT 1 FROM lines WHERE lines.merchant = {merchant} \
+    AND lines.order_number = refunds.order_number AND lines.sku IN {0})";
+
+/// What a search of refunds asks for, and that they are of the order, when one is given.
+pub fn refund_conditions(order: Option<OrderId>, wanted: &RefundSearch) -> Vec<Condition<'_>> {
+    let mut found = Vec::new();
+    if let Some(order) = order {
+        let lists = vec![List::Numbers(vec![order.0])];
+        found.push(Condition { text: OF_ORDER.into(), lists });
+    }
+    if !wanted.numbers.is_empty() {
+        let lists = vec![List::Numbers(wanted.numbers.clone())];
+        found.push(Condition { text: "number IN {0}".into(), lists });
+    }
+    let failures: Vec<&str> = wanted.failures.iter().map(|code| code.name()).collect();
+    let except: Vec<&str> = wanted.except_failure.iter().map(|code| code.name()).collect();
+    let named: [(&'static str, Vec<&str>); 4] = [
+        (OF_SKU, wanted.sku.as_deref().into_iter().collect()),
+        ("reason IN {0}", wanted.reason.as_deref().into_iter().collect()),
+        ("failure_code IN {0}", failures),
+        ("NOT (coalesce(failure_code, '') IN {0})", except),
+    ];
+    let named = named.into_iter().filter(|(_, names)| !names.is_empty());
+    found.extend(
+        named.map(|(text, names)| Condition { text: text.into(), lists: vec![List::Names(names)] }),
+    );
+    found.extend(wanted.bounds.iter().map(bound));
+    found
+}
+
+/// Amounts are kept in minor units, of which each currency has its own.
+fn bound<'a>(bound: &Bound) -> Condition<'a> {
+    let mut by_exponent: BTreeMap<u8, Vec<&'static str>> = BTreeMap::new();
+    for currency in Currency::all() {
+        by_exponent.entry(currency.exponent()).or_default().push(currency.code());
+    }
+    let column = match bound.of {
+        Measured::Amount => "amount",
+        Measured::Refunded => "refunded",
+    };
+    let (sign, mut cases) = (sign(bound.is), String::new());
+    for (index, exponent) in by_exponent.keys().enumerate() {
+        let units = nearest(bound, *exponent);
+        cases.push_str(&format!(" WHEN currency IN {{{index}}} THEN {units}"));
+    }
+    let text = format!("{column} {sign} CASE{cases} ELSE -1 END").into();
+    Condition { text, lists: by_exponent.into_values().map(List::Names).collect() }
+}
+
+/// What a whole number of minor units is compared by.
+fn sign(is: Comparison) -> &'static str {
+    match is {
+        Comparison::Equal => "=",
+        Comparison::Above | Comparison::AtLeast => ">=",
+        Comparison::Below | Comparison::AtMost => "<=",
+    }
+}
+
+/// The least or greatest number of minor units that fits; -1, which none is, when none does.
+fn nearest(bound: &Bound, exponent: u8) -> i64 {
+    let (below, exact) = bound.figure.whole_units(exponent);
+    match bound.is {
+        Comparison::Equal => {
+            if exact {
+                below
+            } else {
+                -1
+            }
+        }
+        Comparison::AtLeast if exact => below,
+        Comparison::AtLeast | Comparison::Above => below.saturating_add(1),
+        Comparison::Below if exact => below.saturating_sub(1),
+        Comparison::Below | Comparison::AtMost => below,
+    }
 }

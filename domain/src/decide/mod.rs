@@ -2,6 +2,7 @@
 //! answer away.
 
 mod checks;
+mod groups;
 mod orders;
 mod outside;
 mod parts;

@@ -1,6 +1,6 @@
 //! How much is asked for, and of which lines.
 
-use super::checks;
+use super::{checks, groups};
 use crate::book::{Book, sum};
 use crate::command::{Ask, ItemShare, LineRef, What};
 use crate::ids::TransactionId;
@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 use crate::split::split;
 
 /// The most items of one refund.
-const MOST_ITEMS: usize = 2_000;
+pub const MOST_ITEMS: usize = 2_000;
 
 /// What an [`Ask`] comes to.
 pub struct Resolved {
@@ -27,8 +27,9 @@ pub enum Wanted {
     Amount(Minor),
     Percent(Percent),
     /// Of the payment, when one is named.
-    Rest(Option<TransactionId>),
+    Rest(Option<TransactionId>, Option<Percent>),
     Items(Vec<(usize, Share)>),
+    Groups(Vec<groups::Group>),
 }
 
 /// Of one line.
@@ -41,7 +42,13 @@ pub enum Share {
 
 /// Where in the book the lines are that the items name.
 pub fn find_lines(book: &Book, what: &What) -> Result<Vec<usize>, Refusal> {
-    let What::Items(items) = what else { return Ok(Vec::new()) };
+    let items = match what {
+        What::Items(items) => items,
+        What::Groups(asks) => return groups::find(book, asks),
+        What::Amount(_) | What::Percent(_) | What::Rest | What::PercentOfRest(_) => {
+            return Ok(Vec::new());
+        }
+    };
     // First of all, so that nobody makes us look through more than that.
     if items.len() > MOST_ITEMS {
         return Err(Refusal::TooMany { field: "items".to_owned(), most: MOST_ITEMS });
@@ -58,7 +65,9 @@ pub fn read(book: &Book, ask: &Ask, lines: &[usize]) -> Result<Wanted, Refusal> 
             checks::stated(|| "amount".to_owned(), stated, currency).map(Wanted::Amount)
         }
         What::Percent(percent) => Ok(Wanted::Percent(*percent)),
-        What::Rest => Ok(Wanted::Rest(ask.payment)),
+        What::Rest => Ok(Wanted::Rest(ask.payment, None)),
+        What::PercentOfRest(percent) => Ok(Wanted::Rest(ask.payment, Some(*percent))),
+        What::Groups(asks) => groups::read(book, asks, lines).map(Wanted::Groups),
         What::Items(items) if items.is_empty() => {
             Err(Refusal::Missing { field: "items".to_owned(), what: "At least one item" })
         }
@@ -118,29 +127,35 @@ pub fn resolve(book: &Book, wanted: &Wanted, kind: Option<LineKind>) -> Result<R
                 field: "percent",
             })
         }
-        (Wanted::Rest(payment), kind) => rest(book, *payment, kind),
+        (Wanted::Rest(payment, share), kind) => rest(book, *payment, *share, kind),
         (Wanted::Items(items), _) => by_items(book, items),
+        (Wanted::Groups(asked), _) => groups::resolve(book, asked),
     }
 }
 
-/// Everything that is left of a payment or of all, or of the lines of a kind.
+/// What is left of a payment or of all, or of the lines of a kind: everything, or a share of it.
 fn rest(
     book: &Book,
     payment: Option<TransactionId>,
+    share: Option<Percent>,
     kind: Option<LineKind>,
 ) -> Result<Resolved, Refusal> {
-    let amount = if let Some(kind) = kind {
+    let left = if let Some(kind) = kind {
         sum(book.lines.iter().filter(|line| line.kind == kind).map(Line::left))
     } else {
         let wanted = |row: &&Payment| payment.is_none_or(|id| row.id == id);
         sum(book.payments.iter().filter(wanted).map(Payment::left))
     };
+    let (amount, field) = match share {
+        Some(percent) => (percent.of(left), "percent"),
+        None => (left, "amount"),
+    };
     let parts = match kind {
-        Some(kind) => over_kind(book, amount, kind, "amount")?,
+        Some(kind) => over_kind(book, amount, kind, field)?,
         None => Vec::new(),
     };
-    let amount = not_nothing(amount, "amount")?;
-    Ok(Resolved { amount, parts, asked_by: AskedBy::Amount, field: "amount" })
+    let amount = not_nothing(amount, field)?;
+    Ok(Resolved { amount, parts, asked_by: AskedBy::Amount, field })
 }
 
 /// Divides an amount over the lines of a kind by what is left of each.
@@ -187,7 +202,7 @@ fn by_items(book: &Book, items: &[(usize, Share)]) -> Result<Resolved, Refusal> 
     Ok(Resolved { amount, parts, asked_by: AskedBy::Items, field: "items" })
 }
 
-fn find_line(lines: &[Line], wanted: &LineRef, index: usize) -> Result<usize, Refusal> {
+pub fn find_line(lines: &[Line], wanted: &LineRef, index: usize) -> Result<usize, Refusal> {
     let field = |name: &str| format!("items/{index}/{name}");
     match wanted {
         LineRef::Position(position) => {
@@ -238,11 +253,11 @@ fn of_line(book: &Book, line: &Line, share: &Share, index: usize) -> Result<Part
     }
 }
 
-fn part(line: u32, quantity: u32, amount: Minor) -> Part {
+pub fn part(line: u32, quantity: u32, amount: Minor) -> Part {
     Part { line, quantity, amount, released: Minor::ZERO, released_quantity: 0 }
 }
 
-fn not_nothing(amount: Minor, field: &str) -> Result<Minor, Refusal> {
+pub fn not_nothing(amount: Minor, field: &str) -> Result<Minor, Refusal> {
     if amount.is_zero() {
         return Err(Refusal::NothingToGiveBack { field: field.to_owned() });
     }

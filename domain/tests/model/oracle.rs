@@ -2,7 +2,9 @@
 //! code under test and in wide integers.
 
 use refundry_domain::changes::Queue;
-use refundry_domain::command::{Ask, Command, ItemShare, LineRef, RefundChange, Stated, What};
+use refundry_domain::command::{
+    Ask, Command, GroupAsk, GroupOf, GroupShare, ItemShare, LineRef, RefundChange, Stated, What,
+};
 use refundry_domain::money::{Exact, Money, Percent};
 use refundry_domain::order::LineKind;
 use refundry_domain::outcome::{Outcome, Report, Reporter};
@@ -232,21 +234,16 @@ pub fn amount_of(shop: &Shop, ask: &Ask) -> Option<i128> {
             let amount = share(*percent, lines.map(|line| i128::from(line.amount.get())).sum());
             of_kind(shop, kind, amount).then_some(amount)?
         }
-        (What::Rest, None) => {
-            let named = ask.payment.map(|id| id.0);
-            let rows = left(shop).into_iter();
-            rows.filter(|(id, _)| named.is_none_or(|named| named == *id))
-                .map(|(_, left)| left)
-                .sum()
+        (What::Rest, kind) => {
+            let amount = amount_left(shop, ask.payment.map(|id| id.0), kind);
+            kind.is_none_or(|kind| of_kind(shop, kind, amount)).then_some(amount)?
         }
-        (What::Rest, Some(kind)) => {
-            let lines = shop.book.lines.iter().zip(&shop.replay.lines);
-            let amount = lines
-                .filter(|(line, _)| line.kind == kind)
-                .map(|(_, row)| row.amount - row.taken)
-                .sum();
-            of_kind(shop, kind, amount).then_some(amount)?
+        (What::PercentOfRest(percent), kind) => {
+            let rest = amount_left(shop, ask.payment.map(|id| id.0), kind);
+            let amount = share(*percent, rest);
+            kind.is_none_or(|kind| of_kind(shop, kind, amount)).then_some(amount)?
         }
+        (What::Groups(groups), _) => group(shop, groups)?,
         (What::Items(_), Some(_)) => return None,
         (What::Items(_), None) => items(shop, ask)?,
     };
@@ -269,6 +266,74 @@ pub fn amount_of(shop: &Shop, ask: &Ask) -> Option<i128> {
     let at_once = ask.confirm == Some(true) || paid;
     let refused = at_once && !ask.may_approve && needs_approval(shop, amount);
     (!refused).then_some(amount)
+}
+
+/// What is left of the lines of a kind, else of a payment, else of all.
+fn amount_left(shop: &Shop, payment: Option<i64>, kind: Option<LineKind>) -> i128 {
+    let Some(kind) = kind else {
+        let rows = left(shop).into_iter();
+        let rows = rows.filter(|(id, _)| payment.is_none_or(|named| named == *id));
+        return rows.map(|(_, left)| left).sum();
+    };
+    let lines = shop.book.lines.iter().zip(&shop.replay.lines);
+    let lines = lines.filter(|(line, _)| line.kind == kind);
+    lines.map(|(_, row)| row.amount - row.taken).sum()
+}
+
+/// The one group that is asked for, of a line or a kind, and the tax for it.
+fn group(shop: &Shop, groups: &[GroupAsk]) -> Option<i128> {
+    let [group] = groups else { panic!("one group is made at a time") };
+    let lines: Vec<_> = shop.book.lines.iter().zip(&shop.replay.lines).collect();
+    let base: Vec<usize> = match &group.of {
+        GroupOf::Line(LineRef::Position(position)) => {
+            lines.iter().position(|(line, _)| line.position == *position).into_iter().collect()
+        }
+        GroupOf::Kind(kind) => (0..lines.len()).filter(|at| lines[*at].0.kind == *kind).collect(),
+        GroupOf::Line(_) | GroupOf::For(..) => panic!("such a group is not made"),
+    };
+    let first = lines[*base.first()?];
+    let taxes = (0..lines.len()).filter(|at| {
+        let line = lines[*at].0;
+        line.kind == LineKind::Tax
+            && base.iter().any(|of| *of != *at && line.for_line == Some(lines[*of].0.position))
+    });
+    let mut members = base.clone();
+    members.extend(taxes);
+    members.sort_unstable();
+    members.dedup();
+    let left = |at: &usize| lines[*at].1.amount - lines[*at].1.taken;
+    let all: i128 = members.iter().map(left).sum();
+    let units = group.units.map(i128::from);
+    if units.is_some_and(|units| units == 0 || units > first.1.quantity) {
+        return None;
+    }
+    let most = match units {
+        None => all,
+        Some(units) => {
+            let gone = first.1.units;
+            let of = |at: &usize| {
+                let row = lines[*at].1;
+                let upto = |count: i128| {
+                    (2 * row.amount * count + first.1.quantity) / (2 * first.1.quantity)
+                };
+                let before = if *at == base[0] {
+                    i128::from(lines[*at].0.taken_by_quantity.get())
+                } else {
+                    upto(gone)
+                };
+                (upto((gone + units).min(first.1.quantity)) - before).clamp(0, left(at))
+            };
+            members.iter().map(of).sum()
+        }
+    };
+    let too_many = units.is_some_and(|units| units > first.1.quantity - first.1.units);
+    match &group.share {
+        GroupShare::Amount(figure) => self::units(shop, *figure).filter(|amount| *amount <= all),
+        GroupShare::Whole(figure) => self::units(shop, *figure).filter(|amount| *amount == all),
+        GroupShare::Rest | GroupShare::Percent(_) if too_many => None,
+        GroupShare::Rest => Some(most),
+        GroupShare::Percent(percent) => Some(share(*percent, most)),
+    }
 }
 
 fn of_kind(shop: &Shop, kind: LineKind, amount: i128) -> bool {

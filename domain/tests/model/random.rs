@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use refundry_domain::command::{
-    Ask, ItemAsk, ItemShare, LineRef, NewLine, NewOrder, NewPayment, Paid, Stated, What,
+    Ask, GroupAsk, GroupOf, GroupShare, ItemAsk, ItemShare, LineRef, NewLine, NewOrder, NewPayment,
+    Paid, Stated, What,
 };
 use refundry_domain::ids::{ReturnId, TransactionId};
 use refundry_domain::money::{Currency, Exact, Minor, Percent};
@@ -122,10 +123,12 @@ impl Scale {
 
 pub fn order(random: &mut Random, scale: Scale) -> NewOrder {
     let currency = Currency::parse(random.pick(&["USD", "USD", "JPY", "KWD", "CLF"])).unwrap();
-    let lines = (0..random.below(5))
+    let count = random.below(5);
+    let kinds = [LineKind::Product, LineKind::Product, LineKind::Shipping, LineKind::Tax];
+    let lines = (0..count)
         .map(|_| NewLine {
-            kind: random.pick(&[LineKind::Product, LineKind::Product, LineKind::Shipping]),
-            for_line: None,
+            kind: random.pick(&kinds),
+            for_line: random.maybe(2, |random| u32::try_from(1 + random.below(count)).unwrap()),
             sku: Some(random.pick(&["mug", "cap", "pen"]).to_owned()),
             name: None,
             quantity: u32::try_from(1 + random.below(4)).unwrap(),
@@ -213,19 +216,26 @@ impl Known {
 }
 
 pub fn ask(random: &mut Random, known: &Known) -> Ask {
-    let what = match random.below(13) {
+    let what = match random.below(15) {
         0 | 7 => What::Percent(percent(random)),
         12 => What::Rest,
+        13 => What::PercentOfRest(percent(random)),
+        14 if known.lines > 0 => What::Groups(vec![group(random, known)]),
         1 | 2 | 8 | 9 if known.lines > 0 => {
             let items = (0..1 + random.below(3)).map(|_| item(random, known)).collect();
             What::Items(items)
         }
         _ => What::Amount(known.stated(random)),
     };
+    let grouped = matches!(what, What::Groups(_));
     let rare = 8 + 15 * usize::from(matches!(what, What::Items(_)));
     Ask {
         what,
-        kind: random.maybe(rare, |random| random.pick(&[LineKind::Product, LineKind::Shipping])),
+        kind: if grouped {
+            None
+        } else {
+            random.maybe(rare, |random| random.pick(&[LineKind::Product, LineKind::Shipping]))
+        },
         payment: match random.below(20) {
             0 => Some(TransactionId(-1)),
             1..=4 if !known.payments.is_empty() => {
@@ -251,6 +261,24 @@ pub fn ask(random: &mut Random, known: &Known) -> Ask {
         note: None,
         metadata: Metadata::new(),
     }
+}
+
+/// A line or all lines of a kind, with the tax that is for them.
+fn group(random: &mut Random, known: &Known) -> GroupAsk {
+    let position = u32::try_from(1 + random.below(known.lines)).unwrap();
+    let share = match random.below(5) {
+        0 => GroupShare::Rest,
+        1 => GroupShare::Percent(percent(random)),
+        2 => GroupShare::Whole(figure(known.amount(random), known.currency)),
+        _ => GroupShare::Amount(figure(known.amount(random), known.currency)),
+    };
+    if random.one_in(3) {
+        let of =
+            GroupOf::Kind(random.pick(&[LineKind::Product, LineKind::Shipping, LineKind::Tax]));
+        return GroupAsk { of, units: None, share };
+    }
+    let units = random.maybe(2, |random| u32::try_from(random.below(4)).unwrap());
+    GroupAsk { of: GroupOf::Line(LineRef::Position(position)), units, share }
 }
 
 fn item(random: &mut Random, known: &Known) -> ItemAsk {

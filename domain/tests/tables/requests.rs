@@ -104,7 +104,11 @@ fn flaws_by_what_is_there() -> Vec<Flaw<Ask>> {
 fn item(ask: &mut Ask, at: usize) -> &mut ItemAsk {
     match &mut ask.what {
         What::Items(items) => &mut items[at],
-        What::Amount(_) | What::Percent(_) | What::Rest => panic!("the ask is by items"),
+        What::Amount(_)
+        | What::Percent(_)
+        | What::Rest
+        | What::PercentOfRest(_)
+        | What::Groups(_) => panic!("the ask is by items"),
     }
 }
 

@@ -23,3 +23,14 @@ pub fn plain(at: Timestamp, zone: &TimeZone) -> String {
         time.second()
     )
 }
+
+/// RFC 3339 in UTC, with so many digits of a second.
+pub fn utc(at: Timestamp, digits: u8) -> String {
+    let moment = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    format!("{moment:.*}", usize::from(digits))
+}
+
+/// A moment as RFC 3339 writes it, in any zone.
+pub fn moment(text: &str) -> Option<Timestamp> {
+    text.parse().ok().map(|at: jiff::Timestamp| Timestamp(at.as_millisecond()))
+}

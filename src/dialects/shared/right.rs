@@ -19,6 +19,7 @@ use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::access::gate::Admitted;
 use crate::access::seal::Sealer;
+use crate::delivery::{Format, Message};
 use crate::ledger::{Answered, Fault, Held};
 use crate::store::{
     Claim, Event, EventFilter, OrderFilter, Page, RefundFilter, ReturnFilter, Slice, Store,
@@ -145,6 +146,14 @@ impl<S: Shows> Right<S> {
         self.store().transaction(self.merchant(), transaction).await
     }
 
+    pub async fn transactions(
+        &self,
+        filter: TransactionFilter,
+        page: Page,
+    ) -> Result<Slice<TransactionRow>, StoreError> {
+        self.store().transactions(self.merchant(), filter, page).await
+    }
+
     /// As [`Right::transaction`], once its provider has answered or the wait for that is over.
     pub async fn outcome(
         &self,
@@ -162,6 +171,15 @@ impl<S: Shows> Right<S> {
         self.store().return_of(self.merchant(), return_id).await
     }
 
+    /// What a format says of an event to nobody in particular.
+    pub async fn told(
+        &self,
+        format: &dyn Format,
+        event: &Event,
+    ) -> Result<Option<Message>, StoreError> {
+        format.message(self.store(), event).await
+    }
+
     /// What the merchant has settled, and which providers are connected.
     pub async fn policy(&self) -> Result<Arc<Policy>, StoreError> {
         self.desk.0.ledger.policy(self.merchant()).await
@@ -175,14 +193,6 @@ impl Right<Reads> {
         page: Page,
     ) -> Result<Slice<Order>, StoreError> {
         self.store().orders(self.merchant(), filter, page).await
-    }
-
-    pub async fn transactions(
-        &self,
-        filter: TransactionFilter,
-        page: Page,
-    ) -> Result<Slice<TransactionRow>, StoreError> {
-        self.store().transactions(self.merchant(), filter, page).await
     }
 
     pub async fn returns(

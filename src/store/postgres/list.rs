@@ -12,7 +12,10 @@ use super::pool::{Lent, SNAPSHOT, Step, ask};
 use super::rows::{Cells, select};
 use crate::store::page::{merged, of_rows};
 use crate::store::rows;
-use crate::store::{Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Slice, fits};
+use crate::store::search::refund_conditions;
+use crate::store::{
+    Movement, OrderFilter, Page, RefundFilter, RefundSearch, ReturnFilter, Slice, fits,
+};
 
 pub async fn orders(
     lent: &mut Lent,
@@ -36,17 +39,22 @@ pub async fn refunds(
     filter: &RefundFilter,
     page: Page,
 ) -> Result<Slice<Refund>, Fail> {
-    let mut slice = if let Some(order) = filter.order {
+    let searched = filter.search != RefundSearch::default();
+    let mut slice = if let Some(order) = filter.order.filter(|_| !searched) {
         let mut all = refunds_of(lent, merchant, order).await?;
         all.retain(|refund| fits::refund(refund, filter));
         of_rows(all, |refund| refund.id.0, page)
     } else {
         let indexed = filter.return_id.is_none()
             && filter.tracking_id.is_none()
+            && !searched
             && !filter.states.is_empty()
             && !filter.states.contains(&State::Succeeded);
+        let wanted = refund_conditions(filter.order, &filter.search);
         let query = || {
-            Query::new(rows::REFUND, "refunds", merchant)
+            let query = Query::new(rows::REFUND, "refunds", merchant);
+            let query = wanted.iter().fold(query, Query::of);
+            query
                 .when("return_number =", filter.return_id.map(|id| id.0))
                 .text("execution =", filter.execution.map(|execution| execution.name()))
                 .text("destination =", filter.to.map(|to| to.name()))

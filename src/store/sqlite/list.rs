@@ -10,7 +10,8 @@ use super::page::Query;
 use super::{Fail, load, rows};
 use crate::store::fits;
 use crate::store::page::{merged, of_rows};
-use crate::store::{OrderFilter, Page, RefundFilter, ReturnFilter, Slice};
+use crate::store::search::refund_conditions;
+use crate::store::{OrderFilter, Page, RefundFilter, RefundSearch, ReturnFilter, Slice};
 
 pub fn orders(
     conn: &Connection,
@@ -37,12 +38,13 @@ pub fn refunds(
     filter: &RefundFilter,
     page: Page,
 ) -> Result<Slice<Refund>, Fail> {
+    let searched = filter.search != RefundSearch::default();
     let mut slice =
-        if let Some(order) = filter.order {
+        if let Some(order) = filter.order.filter(|_| !searched) {
             let mut all = refunds_of(conn, merchant, order)?;
             all.retain(|refund| fits::refund(refund, filter));
             of_rows(all, |refund| refund.id.0, page)
-        } else if filter.tracking_id.is_some() {
+        } else if searched || filter.tracking_id.is_some() {
             let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
             others(Query::new(rows::REFUND, "refunds", merchant), filter)
                 .among("state", &states)
@@ -81,6 +83,8 @@ pub fn refunds(
 
 /// Every condition but that on states.
 fn others(query: Query, filter: &RefundFilter) -> Query {
+    let wanted = refund_conditions(filter.order, &filter.search);
+    let query = wanted.iter().fold(query, Query::of);
     query
         .when("return_number =", filter.return_id.map(|id| id.0))
         .when("execution =", filter.execution.map(|execution| execution.name().to_owned()))

@@ -1,5 +1,7 @@
 //! Every public API that is spoken besides our own, over a socket.
 
 mod begateway;
+mod digitalriver;
 mod idosell;
+mod paths;
 mod returngo;

@@ -16,8 +16,8 @@ use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
 use refundry::testing::connections::{Connections, Means};
-use refundry::testing::delivery::{Addresses, Counter, Counts, Formats};
-use refundry::testing::dialects::native::format::Native;
+use refundry::testing::delivery::{Addresses, Counter, Counts};
+use refundry::testing::dialects;
 use refundry::testing::gateways::{Gateways, connectors};
 use refundry::testing::http::server::{self, Drained};
 use refundry::testing::http::site;
@@ -171,7 +171,7 @@ impl Site {
 /// Webhooks to this machine only.
 pub fn counter() -> Counter {
     Counter {
-        formats: Formats::of(vec![Arc::new(Native)]),
+        formats: dialects::formats(),
         addresses: Addresses {
             allow_http: true,
             allowed: vec![Network::parse("127.0.0.0/8").unwrap()],

@@ -239,6 +239,7 @@ fn refund_filters(model: &Model) -> Vec<RefundFilter> {
                                 .map(str::to_owned),
                             created_from,
                             created_until,
+                            ..RefundFilter::default()
                         });
                         filters.push(RefundFilter {
                             created_from: None,

@@ -5,6 +5,7 @@ mod anchor;
 mod commands;
 mod lists;
 mod outside;
+mod refunds;
 mod search;
 mod verify;
 mod webhooks;
