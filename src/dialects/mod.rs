@@ -52,7 +52,7 @@ pub const ALL: [Dialect; 5] = [
     Dialect { prefix: None, router: native::router, shared: &[] },
     Dialect { prefix: Some("/begateway"), router: begateway::router, shared: &[] },
     Dialect { prefix: Some("/idosell"), router: idosell::router, shared: &[] },
-    Dialect { prefix: Some("/returngo"), router: returngo::router, shared: &[] },
+    Dialect { prefix: Some("/returngo"), router: returngo::router, shared: returngo::SHARED },
     Dialect {
         prefix: Some("/digitalriver"),
         router: digitalriver::router,
@@ -64,7 +64,9 @@ pub const ALL: [Dialect; 5] = [
 pub fn formats() -> Formats {
     Formats::of(vec![
         Arc::new(native::format::Native),
+        Arc::new(begateway::format::Begateway),
         Arc::new(digitalriver::format::DigitalRiver),
+        Arc::new(returngo::format::ReturnGo),
     ])
 }
 

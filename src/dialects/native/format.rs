@@ -40,7 +40,7 @@ impl Format for Native {
         event: &Event,
     ) -> Result<Option<Message>, StoreError> {
         let told = Told { timestamp: Time(event.at), event: EventView::of(event) };
-        Ok(Some(Message { content_type: "application/json", body: json(&told).into() }))
+        Ok(Some(Message::json(json(&told))))
     }
 
     fn sign(&self, message: &Message, signing: &Signing<'_>) -> Vec<(&'static str, String)> {

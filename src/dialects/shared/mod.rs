@@ -10,3 +10,4 @@ pub mod paging;
 pub mod problem;
 pub mod replay;
 pub mod right;
+mod tells;
