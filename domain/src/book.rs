@@ -1,6 +1,7 @@
 //! What is known of one order: the facts every decision about its money is taken from.
 
 use crate::changes::Work;
+use crate::credit::Account;
 use crate::ids::TransactionId;
 use crate::money::{Minor, Money};
 use crate::order::{Line, LineKind, Order, Payment};
@@ -21,6 +22,9 @@ pub struct Book {
     pub subject: Option<TransactionId>,
     /// The work that it still has.
     pub work: Option<Work>,
+    /// The account that the command may credit, or take credit back from; see
+    /// [`credit::wanted`](crate::credit::wanted).
+    pub account: Option<Account>,
 }
 
 impl Book {

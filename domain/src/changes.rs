@@ -1,6 +1,7 @@
 //! What one decision writes, all of it or none. The rows themselves are in the book after the
 //! decision; this says which of them are new or changed.
 
+use crate::credit::{Entry, Fact as CreditFact};
 use crate::event::Fact;
 use crate::ids::Timestamp;
 
@@ -23,6 +24,18 @@ pub struct Changes {
     pub work: Vec<WorkChange>,
     /// In order; the store numbers them and links their hashes.
     pub facts: Vec<Fact>,
+    /// Of the book's account.
+    pub credit: CreditChanges,
+}
+
+/// What is written of one account, all of it or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreditChanges {
+    pub account: Option<Mark>,
+    /// New ones; an entry never changes.
+    pub entries: Vec<Entry>,
+    /// In order; they are linked in the account's own chain.
+    pub facts: Vec<CreditFact>,
 }
 
 impl Changes {

@@ -47,6 +47,12 @@ pub enum Command {
         lease_ms: i64,
     },
     Report(Report),
+    /// Adds notes to a payment of the order, or to a transaction of the book's refund; a note of a
+    /// name that is there is replaced, the others stay.
+    Annotate {
+        transaction: TransactionId,
+        notes: Metadata,
+    },
 }
 
 /// An amount as stated: digits, and the currency when the caller names one.
@@ -89,6 +95,7 @@ pub struct NewPayment {
     pub method: String,
     pub provider_reference: Option<String>,
     pub amount: Stated,
+    pub metadata: Metadata,
     pub created_at: Option<Timestamp>,
 }
 

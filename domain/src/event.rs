@@ -73,6 +73,9 @@ pub enum Fact {
         refund: RefundId,
     },
     RefundMoved(RefundMoved),
+    TransactionAnnotated {
+        transaction: TransactionId,
+    },
     /// The provider says something that contradicts what is final, or not even decided, here; a
     /// person should look.
     RefundContradicted {
@@ -177,6 +180,13 @@ pub const TYPES: &[&str] = &[
     "refund.contradicted",
     "refund.details_purged",
     "transaction.requested",
+    "transaction.updated",
+    "credit_account.opened",
+    "credit_account.credited",
+    "credit_account.reversed",
+    "credit_account.spent",
+    "credit_account.spend_undone",
+    "credit_account.code_issued",
     "merchant.created",
     "merchant.updated",
     "key.created",
@@ -218,6 +228,7 @@ impl Fact {
                 State::Reversed => "refund.reversed",
             },
             Fact::RefundContradicted { .. } => "refund.contradicted",
+            Fact::TransactionAnnotated { .. } => "transaction.updated",
             Fact::PayoutRequested(_) => "transaction.requested",
             Fact::DetailsPurged { .. } => "refund.details_purged",
         }
@@ -231,6 +242,7 @@ impl Fact {
             | Fact::OrderAnnotated { order }
             | Fact::DisputeChanged { order, .. } => Subject::Order(*order),
             Fact::PaymentRecorded { payment, .. } => Subject::Transaction(*payment),
+            Fact::TransactionAnnotated { transaction } => Subject::Transaction(*transaction),
             Fact::ReturnOpened { return_id, .. } | Fact::ReturnChanged { return_id, .. } => {
                 Subject::Return(*return_id)
             }

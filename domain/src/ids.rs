@@ -33,6 +33,10 @@ numbered! {
     EventId,
     /// Of a webhook.
     EndpointId,
+    /// Of store credit, a gift card or a customer's balance.
+    AccountId,
+    /// Of an account.
+    EntryId,
 }
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.

@@ -7,6 +7,7 @@ pub mod allocate;
 pub mod book;
 pub mod changes;
 pub mod command;
+pub mod credit;
 pub mod decide;
 pub mod event;
 pub mod group;

@@ -203,6 +203,7 @@ pub struct Payment {
     pub disputed: Minor,
     /// The part of `disputed` that is still here to be kept back.
     pub blocked: Minor,
+    pub metadata: Metadata,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

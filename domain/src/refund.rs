@@ -171,16 +171,20 @@ pub enum Execution {
     Notify,
     /// Paid outside by a person, recorded here.
     Manual,
+    /// Credited to an account that is kept here; see [`crate::credit`].
+    Internal,
 }
 
 impl Execution {
-    pub const ALL: [Execution; 3] = [Execution::Automatic, Execution::Notify, Execution::Manual];
+    pub const ALL: [Execution; 4] =
+        [Execution::Automatic, Execution::Notify, Execution::Manual, Execution::Internal];
 
     pub fn name(self) -> &'static str {
         match self {
             Execution::Automatic => "automatic",
             Execution::Notify => "notify",
             Execution::Manual => "manual",
+            Execution::Internal => "internal",
         }
     }
 
@@ -348,6 +352,7 @@ pub struct RefundTransaction {
     pub contradicted: bool,
     /// What the provider said last, in its own words.
     pub message: Option<String>,
+    pub metadata: Metadata,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub settled_at: Option<Timestamp>,

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::ids::{OrderId, RefundId, ReturnId, TransactionId};
+use crate::ids::{AccountId, EntryId, OrderId, RefundId, ReturnId, TransactionId};
 use crate::money::{Currency, Exact, Money};
 use crate::refund::{Destination, Execution, State, TransactionState};
 use crate::returns::ReturnState;
@@ -156,6 +156,7 @@ pub enum Refusal {
     DestinationNotAvailable {
         field: Field,
         to: Destination,
+        rule: &'static str,
     },
     ExecutionNotAvailable {
         field: Field,
@@ -163,6 +164,47 @@ pub enum Refusal {
         rule: &'static str,
     },
     ApprovalRequired,
+
+    /// Of an account of store credit, a gift card or a customer's balance.
+    Credit(CreditRefusal),
+}
+
+/// What an account says no to; in the order in which it is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreditRefusal {
+    UnknownAccount,
+    UnknownEntry,
+    NotAGiftCard {
+        account: AccountId,
+    },
+    NotASpend {
+        entry: EntryId,
+    },
+    AlreadyUndone {
+        entry: EntryId,
+        by: EntryId,
+    },
+    OtherCurrency {
+        field: Field,
+        account: Currency,
+        asked: Currency,
+    },
+    MoreThanSpent {
+        field: Field,
+        asked: Money,
+        spent: Money,
+    },
+    NotEnough {
+        field: Field,
+        asked: Money,
+        balance: Money,
+    },
+    /// More than an account can hold.
+    Full {
+        field: Field,
+        asked: Money,
+        balance: Money,
+    },
 }
 
 impl Refusal {
@@ -206,6 +248,7 @@ impl Refusal {
             Refusal::WrongTransactionState { .. } => "wrong_transaction_state",
             Refusal::NotYoursToReport { .. } => "not_yours_to_report",
             Refusal::Leased { .. } => "being_processed",
+            Refusal::Credit(refusal) => refusal.code(),
         }
     }
 
@@ -249,6 +292,74 @@ impl Refusal {
             | Refusal::WrongTransactionState { .. }
             | Refusal::NotYoursToReport { .. }
             | Refusal::Leased { .. } => None,
+            Refusal::Credit(refusal) => refusal.field(),
+        }
+    }
+}
+
+impl CreditRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            CreditRefusal::UnknownAccount => "credit_account_not_found",
+            CreditRefusal::UnknownEntry => "credit_entry_not_found",
+            CreditRefusal::NotAGiftCard { .. } => "not_a_gift_card",
+            CreditRefusal::NotASpend { .. } => "not_a_spend",
+            CreditRefusal::AlreadyUndone { .. } => "already_undone",
+            CreditRefusal::OtherCurrency { .. } => "credit_currency_differs",
+            CreditRefusal::MoreThanSpent { .. } => "more_than_was_spent",
+            CreditRefusal::NotEnough { .. } => "insufficient_balance",
+            CreditRefusal::Full { .. } => "credit_account_full",
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            CreditRefusal::OtherCurrency { field, .. }
+            | CreditRefusal::MoreThanSpent { field, .. }
+            | CreditRefusal::NotEnough { field, .. }
+            | CreditRefusal::Full { field, .. } => Some(field),
+            CreditRefusal::UnknownAccount
+            | CreditRefusal::UnknownEntry
+            | CreditRefusal::NotAGiftCard { .. }
+            | CreditRefusal::NotASpend { .. }
+            | CreditRefusal::AlreadyUndone { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for CreditRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CreditRefusal::UnknownAccount => write!(f, "There is no such credit account."),
+            CreditRefusal::UnknownEntry => write!(f, "The credit account has no such entry."),
+            CreditRefusal::NotAGiftCard { account } => {
+                write!(f, "acc_{account} is no gift card; only those have codes.")
+            }
+            CreditRefusal::NotASpend { entry } => {
+                write!(f, "ent_{entry} is no spend, so there is nothing to undo.")
+            }
+            CreditRefusal::AlreadyUndone { entry, by } => {
+                write!(f, "ent_{entry} was undone before, by ent_{by}.")
+            }
+            CreditRefusal::OtherCurrency { account, asked, .. } => {
+                write!(f, "The credit account is in {}, not in {}.", account.code(), asked.code())
+            }
+            CreditRefusal::MoreThanSpent { asked, spent, .. } => {
+                let code = asked.currency().code();
+                write!(f, "{asked} {code} was asked back, {spent} was spent.")
+            }
+            CreditRefusal::NotEnough { asked, balance, .. } => {
+                let code = asked.currency().code();
+                write!(f, "{asked} {code} was asked of the credit account, {balance} is on it.")
+            }
+            CreditRefusal::Full { asked, balance, .. } => {
+                let code = asked.currency().code();
+                write!(
+                    f,
+                    "{asked} {code} more than the {balance} on the credit account is more than \
+                     an account can hold."
+                )
+            }
         }
     }
 }
@@ -341,8 +452,8 @@ impl fmt::Display for Refusal {
                 }
                 write!(f, ".")
             }
-            Refusal::DestinationNotAvailable { to, .. } => {
-                write!(f, "Refunds to {} are not available on this server.", to.name())
+            Refusal::DestinationNotAvailable { to, rule, .. } => {
+                write!(f, "The refund cannot go to {}: {rule}.", to.name())
             }
             Refusal::ExecutionNotAvailable { execution, rule, .. } => {
                 write!(f, "The refund cannot be carried out as {}: {rule}.", execution.name())
@@ -363,6 +474,7 @@ impl fmt::Display for Refusal {
             Refusal::Leased { transaction } => {
                 write!(f, "txn_{transaction} is being handed over by another worker.")
             }
+            Refusal::Credit(refusal) => refusal.fmt(f),
         }
     }
 }

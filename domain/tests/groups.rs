@@ -1,5 +1,7 @@
 //! Lines that are given back together with the tax that is for them.
 
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
 mod support;
 
 use refundry_domain::command::{Ask, GroupAsk, GroupOf, GroupShare, LineRef, NewLine, What};

@@ -13,6 +13,7 @@ use super::day_key::{self, Digested};
 use super::limits::{BURST_SECONDS, Limit, Standing};
 use super::seal::Sealer;
 use super::secret::{self, SECRET_MOST};
+use super::token::{self, Token, Use};
 use crate::clock::Clock;
 use crate::store::{KeyUse, Store, StoreError};
 
@@ -40,6 +41,12 @@ struct Remembered {
     /// `None`: no key has this secret.
     admitted: Option<Arc<Admitted>>,
     read_at: Timestamp,
+}
+
+impl Remembered {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        (0..KNOWN_TTL_MS).contains(&(now.0 - self.read_at.0))
+    }
 }
 
 /// A key that may ask.
@@ -133,6 +140,66 @@ impl Gate {
         Ok(Some(key).filter(|key| proved && key.revoked_at.is_none()))
     }
 
+    /// As [`Gate::admit`], by an access token.
+    pub async fn admit_token(
+        &self,
+        sealer: &Sealer,
+        text: &str,
+    ) -> Result<(Arc<Admitted>, Standing), Denied> {
+        let now = self.clock.now();
+        let token = Token::open(sealer, text, Use::Access).filter(|token| token.expires > now);
+        let admitted = self.of_token(token.ok_or(Denied::Unknown)?).await?;
+        let standing = admitted.limit.take();
+        Ok((admitted, standing))
+    }
+
+    /// Whose refresh token this is; nobody's when it has expired or its key has ended. Whether it
+    /// was used is told by [`Gate::redeem`] alone.
+    pub async fn whose_refresh(
+        &self,
+        sealer: &Sealer,
+        text: &str,
+    ) -> Result<Arc<Admitted>, Denied> {
+        self.of_token(self.refresh_token(sealer, text)?).await
+    }
+
+    /// Uses a refresh token up. Of all who try, in whatever processes, one succeeds.
+    pub async fn redeem(&self, sealer: &Sealer, text: &str) -> Result<(), Denied> {
+        let token = self.refresh_token(sealer, text)?;
+        let (digest, now) = (token::digest(text), self.clock.now());
+        let spent = self.store.spend_token(token.merchant, digest, token.expires, now).await;
+        if spent.map_err(Denied::Store)? { Ok(()) } else { Err(Denied::Unknown) }
+    }
+
+    fn refresh_token(&self, sealer: &Sealer, text: &str) -> Result<Token, Denied> {
+        let now = self.clock.now();
+        let token = Token::open(sealer, text, Use::Refresh).filter(|token| token.expires > now);
+        token.ok_or(Denied::Unknown)
+    }
+
+    /// The key that tokens of a caller stand for.
+    pub async fn key_of(&self, caller: &Caller) -> Result<Key, Denied> {
+        let id = caller.key.ok_or(Denied::Unknown)?;
+        let key = self.store.key(caller.merchant, id).await.map_err(Denied::Store)?;
+        key.ok_or(Denied::Unknown)
+    }
+
+    /// Only who has the master key makes a token, so looking its key up needs no bound but the
+    /// key's own.
+    async fn of_token(&self, token: Token) -> Result<Arc<Admitted>, Denied> {
+        // No secret has this hash: no header or body brings a zero byte.
+        let name = format!("\0token\0{}\0{}", token.key, token.mark_text());
+        let name = secret::hash(&name);
+        let now = self.clock.now();
+        let known = self.known.read().get(&name).cloned();
+        if let Some(known) = known.filter(|known| known.is_fresh(now)) {
+            return known.admitted.ok_or(Denied::Unknown);
+        }
+        let key = self.store.key(token.merchant, token.key).await.map_err(Denied::Store)?;
+        let key = key.filter(|key| token.is_of(key));
+        self.learn(name, key.as_ref(), now).ok_or(Denied::Unknown)
+    }
+
     /// Forgets what is remembered of keys, after one was made or revoked here.
     pub fn forget(&self) {
         self.known.write().clear();
@@ -188,7 +255,7 @@ impl Gate {
     ) -> Result<Option<Option<Arc<Admitted>>>, Denied> {
         let remembered = self.known.read().get(&hash).cloned();
         match remembered {
-            Some(known) if (0..KNOWN_TTL_MS).contains(&(now.0 - known.read_at.0)) => {
+            Some(known) if known.is_fresh(now) => {
                 return Ok(Some(known.admitted));
             }
             Some(Remembered { admitted: Some(_), .. }) => {}

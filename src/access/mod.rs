@@ -3,9 +3,11 @@
 pub mod bank;
 pub mod day_key;
 pub mod gate;
+pub mod gift_code;
 pub mod limits;
 pub mod seal;
 pub mod secret;
+pub mod token;
 
 use std::sync::Arc;
 

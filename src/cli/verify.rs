@@ -113,7 +113,17 @@ fn as_object(report: &Report, standing: &Standing) -> Value {
             })
         })
         .collect();
-    let Counts { merchants, orders, refunds, transactions, returns, events, seals } = report.counts;
+    let Counts {
+        merchants,
+        orders,
+        refunds,
+        transactions,
+        returns,
+        accounts,
+        entries,
+        events,
+        seals,
+    } = report.counts;
     let behind = match standing {
         Standing::Intact => None,
         Standing::Behind(why) => Some(why),
@@ -126,6 +136,8 @@ fn as_object(report: &Report, standing: &Standing) -> Value {
         "refunds": refunds,
         "transactions": transactions,
         "returns": returns,
+        "credit_accounts": accounts,
+        "credit_entries": entries,
         "events": events,
         "seals": seals,
         "findings": findings,

@@ -2,6 +2,7 @@
 
 pub mod begateway;
 pub mod digitalriver;
+pub mod fluent;
 pub mod idosell;
 pub mod native;
 pub mod returngo;
@@ -48,9 +49,10 @@ pub enum Place {
 }
 
 /// All that are spoken. A new one is a folder, and a line here.
-pub const ALL: [Dialect; 5] = [
+pub const ALL: [Dialect; 6] = [
     Dialect { prefix: None, router: native::router, shared: &[] },
     Dialect { prefix: Some("/begateway"), router: begateway::router, shared: &[] },
+    Dialect { prefix: Some("/fluent"), router: fluent::router, shared: &[] },
     Dialect { prefix: Some("/idosell"), router: idosell::router, shared: &[] },
     Dialect { prefix: Some("/returngo"), router: returngo::router, shared: returngo::SHARED },
     Dialect {

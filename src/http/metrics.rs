@@ -179,5 +179,6 @@ fn verb(command: &Command) -> &'static str {
         Command::Expire => "expire",
         Command::Start { .. } => "start",
         Command::Report(_) => "report",
+        Command::Annotate { .. } => "annotate",
     }
 }

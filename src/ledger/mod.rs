@@ -2,6 +2,7 @@
 //! rows). The only caller of [`Store::commit`].
 
 mod compare;
+mod credits;
 mod replay;
 pub mod verify;
 
@@ -71,10 +72,10 @@ pub enum Fault {
 
 /// What became of a command.
 #[derive(Debug)]
-pub enum Answered {
+pub enum Answered<T = Book> {
     /// Carried out, or decided only, when it was a dry run. With a claim, the kept answer.
     Done {
-        book: Box<Book>,
+        book: Box<T>,
         answer: Option<Answer>,
     },
     Refused {
@@ -212,7 +213,7 @@ impl Ledger {
         Ok(self.tell(caller.merchant, settled, dry_run))
     }
 
-    fn tell(&self, merchant: MerchantId, settled: Settlement, dry_run: bool) -> Answered {
+    fn tell<T>(&self, merchant: MerchantId, settled: Settlement<T>, dry_run: bool) -> Answered<T> {
         match settled {
             Settlement::Done { book, answer, work } => {
                 if !dry_run {
@@ -230,10 +231,10 @@ impl Ledger {
         }
     }
 
-    fn enter(
+    fn enter<T>(
         &self,
         merchant: MerchantId,
-        claim: Option<&Claim>,
+        claim: Option<&Claim<T>>,
     ) -> Result<Option<Running<'_>>, Fault> {
         let Some(claim) = claim else { return Ok(None) };
         let name = (merchant, claim.key.clone());

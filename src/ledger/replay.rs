@@ -104,6 +104,7 @@ impl Replay {
                 Some(changed) => self.changed(subject, &changed),
                 None => Ok(()),
             },
+            "transaction.updated" => self.annotated(event),
             "refund.contradicted" => read::<Contradicted>(event).map(drop),
             "refund.details_purged" => self.refund(subject).map(drop),
             "transaction.requested" => self.told(subject, &read(event)?),
@@ -116,6 +117,20 @@ impl Replay {
                 self.moved(subject, &moved, execution)
             }
             name => Err(format!("{name} is no event of an order")),
+        }
+    }
+
+    /// Notes change no balance; what they are about has to be there.
+    fn annotated(&self, event: &Event) -> Outcome {
+        let number = event.subject;
+        let known = self.payments.contains_key(&number)
+            || self.refunds.values().any(|refund| refund.transactions.contains_key(&number));
+        if !known {
+            return Err(unknown("transaction", number));
+        }
+        match annotated_or::<Fulfilled>(event)? {
+            None => Ok(()),
+            Some(_) => Err(format!("transaction {number} is changed by more than notes")),
         }
     }
 
@@ -215,7 +230,7 @@ impl Replay {
         if from != to && !from.may_become(to) {
             return Err(format!("a refund does not go from {} to {}", moved.from, moved.to));
         }
-        if !moved.shares.is_empty() {
+        if !moved.shares.is_empty() && to != State::Reversed {
             for old in self.refund(refund)?.transactions.values_mut() {
                 old.superseded |= old.state.weight() == Weight::Free;
             }
@@ -225,7 +240,12 @@ impl Replay {
         }
         for share in &moved.shares {
             self.hold(share)?;
-            let state = opening(to, execution(share.transaction));
+            let state = if to == State::Reversed {
+                // What of a credit was spent before it was reversed stays given.
+                self.keep(refund, share)?
+            } else {
+                opening(to, execution(share.transaction))
+            };
             let replay = TransactionReplay::of(share, state);
             self.refund(refund)?.transactions.insert(share.transaction, replay);
         }
@@ -245,6 +265,15 @@ impl Replay {
         let payment = self.payment(share.payment)?;
         payment.held += share.amount;
         payment.check(share.payment)
+    }
+
+    fn keep(&mut self, refund: i64, share: &ShareData) -> Result<TransactionState, String> {
+        let payment = self.payment(share.payment)?;
+        payment.held -= share.amount;
+        payment.refunded += share.amount;
+        payment.check(share.payment)?;
+        self.refund(refund)?.refunded += share.amount;
+        Ok(TransactionState::Succeeded)
     }
 
     fn step(&mut self, refund: i64, step: &MoveData) -> Outcome {
@@ -360,6 +389,7 @@ fn opening(state: State, execution: Option<Execution>) -> TransactionState {
         (State::RequiresInformation, _) => TransactionState::RequiresInformation,
         (_, Some(Execution::Automatic)) => TransactionState::Pending,
         (_, Some(Execution::Notify | Execution::Manual) | None) => TransactionState::Requested,
+        (_, Some(Execution::Internal)) => TransactionState::Processing,
     }
 }
 

@@ -24,15 +24,18 @@ pub struct Table {
 }
 
 /// Everything but the installation's name and its next number.
-pub const TABLES: [Table; 20] = [
+pub const TABLES: [Table; 23] = [
     Table { name: "merchants", key: &["number"] },
     Table { name: "keys", key: &["merchant", "number"] },
     Table { name: "key_digests", key: &["merchant", "hash"] },
+    Table { name: "spent_tokens", key: &["merchant", "digest"] },
     Table { name: "orders", key: &["merchant", "number"] },
     Table { name: "lines", key: &["merchant", "order_number", "position"] },
     Table { name: "transactions", key: &["merchant", "number"] },
     Table { name: "refunds", key: &["merchant", "number"] },
     Table { name: "returns", key: &["merchant", "number"] },
+    Table { name: "credit_accounts", key: &["merchant", "number"] },
+    Table { name: "credit_entries", key: &["merchant", "number"] },
     Table { name: "events", key: &["merchant", "number"] },
     Table { name: "seals", key: &["number"] },
     Table { name: "claims", key: &["merchant", "digest"] },

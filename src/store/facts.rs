@@ -260,9 +260,9 @@ pub fn data(fact: &Fact) -> String {
             captured: captured.get(),
         }),
         Fact::OrderFulfilled { fulfilled, .. } => json(&Fulfilled { fulfilled: *fulfilled }),
-        Fact::OrderAnnotated { .. } | Fact::RefundAnnotated { .. } => {
-            r#"{"annotated":true}"#.to_owned()
-        }
+        Fact::OrderAnnotated { .. }
+        | Fact::RefundAnnotated { .. }
+        | Fact::TransactionAnnotated { .. } => r#"{"annotated":true}"#.to_owned(),
         Fact::DetailsPurged { .. } => "{}".to_owned(),
         Fact::PayoutRequested(fact) => json(&told(fact)),
         Fact::DisputeChanged { payment, disputed, blocked, .. } => {

@@ -3,6 +3,7 @@
 
 pub mod anchor;
 pub mod copy;
+pub mod credits;
 mod encode;
 pub mod facts;
 mod fits;
@@ -34,6 +35,7 @@ use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
 
+pub use self::credits::Credits;
 pub use self::query::{
     Bound, Comparison, EventFilter, Measured, Movement, OrderFilter, Page, RefundFilter,
     RefundSearch, ReturnFilter, Search, Slice, TransactionFilter, TransactionKind, TransactionRow,
@@ -57,17 +59,20 @@ pub struct Intent {
 
 /// The promise to give the same answer to the same request.
 #[derive(Clone)]
-pub struct Claim {
+pub struct Claim<T = Book> {
     /// The caller's idempotency key.
     pub key: String,
     /// SHA-256 over what was asked; the key with another fingerprint is refused.
     pub fingerprint: [u8; 32],
+    /// Only what was carried out is kept; after a refusal the key is free again. For keys that a
+    /// caller cannot change, being what the request is about.
+    pub done_only: bool,
     /// Makes the answer that is kept with the key, in the commit that carries out the command.
     /// Pure: it may run again when a batch is repeated.
-    pub render: Render,
+    pub render: Render<T>,
 }
 
-pub type Render = fn(Result<&Book, &Refusal>) -> Answer;
+pub type Render<T = Book> = fn(Result<&T, &Refusal>) -> Answer;
 
 /// An answer as it goes over the wire and is kept for repetition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +83,9 @@ pub struct Answer {
 
 /// What became of an intent. Whatever it says was on disk before it was said.
 #[derive(Debug)]
-pub enum Settlement {
+pub enum Settlement<T = Book> {
     /// Carried out; `answer` when there was a claim.
-    Done { book: Box<Book>, answer: Option<Answer>, work: Vec<Work> },
+    Done { book: Box<T>, answer: Option<Answer>, work: Vec<Work> },
     /// A rule said no, and nothing but the claim was written.
     Refused { refusal: Refusal, answer: Option<Answer> },
     /// The same request was answered before, so.
@@ -112,7 +117,8 @@ pub enum StoreError {
 pub struct Event {
     pub id: EventId,
     pub merchant: MerchantId,
-    /// The order whose chain it belongs to; events of the merchant itself have none.
+    /// The order whose chain it belongs to, or the credit account, by its number; events of the
+    /// merchant itself have none. See [`Event::of_order`].
     pub order: Option<OrderId>,
     /// Its place in the chain, from 1.
     pub position: i64,
@@ -126,6 +132,13 @@ pub struct Event {
     pub data: String,
     /// SHA-256 over its predecessor's hash and everything above.
     pub hash: [u8; 32],
+}
+
+impl Event {
+    /// The order that it is about, in whatever way.
+    pub fn of_order(&self) -> Option<OrderId> {
+        self.order.filter(|_| self.subject_kind != credits::SUBJECT)
+    }
 }
 
 /// A digest over all events up to one, whatever order they belong to.
@@ -181,7 +194,7 @@ pub type KeyAndDigest = (Key, Option<Vec<u8>>);
 /// Every method takes the merchant whose rows it may touch, or says why not. Another merchant's
 /// rows are answered as if they were not there.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Credits + Send + Sync {
     /// Loads the book, decides, writes and commits, together with whatever else is waiting.
     /// Commands on one order take effect one after the other, in the order in which they arrive.
     /// Answers once the commit is on disk.
@@ -296,6 +309,16 @@ pub trait Store: Send + Sync {
     /// The key of this number, whoever's it is, and the digest that is kept of its secret: it says
     /// which merchant asks.
     async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError>;
+    /// Uses up a token that works once, by its SHA-256; whether it was still there to be used.
+    /// Of two who try at the same time, in whatever processes, one is told so. It is remembered
+    /// until `until`, when the token has expired anyway; those of before `now` are forgotten.
+    async fn spend_token(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Every webhook endpoint of the merchant, the deleted ones too, oldest first.
     async fn endpoints(&self, merchant: MerchantId) -> Result<Vec<Endpoint>, StoreError>;

@@ -8,7 +8,9 @@ use refundry_domain::ids::{
 };
 use refundry_domain::merchant::{Connection, Key, Merchant};
 use refundry_domain::money::{Currency, Minor};
-use refundry_domain::order::{Chain, Customer, Line, LineKind, Order, Payment, PaymentKind};
+use refundry_domain::order::{
+    Chain, Customer, Line, LineKind, Metadata, Order, Payment, PaymentKind,
+};
 use refundry_domain::outcome::{Failure, FailureCode};
 use refundry_domain::refund::{
     Destination, Execution, Refund, RefundTransaction, State, TransactionState,
@@ -16,6 +18,7 @@ use refundry_domain::refund::{
 use refundry_domain::returns::{Return, ReturnKind, ReturnState};
 use refundry_domain::webhook::{Delivery, DeliveryState, DisabledWhy, Endpoint, EndpointState};
 
+pub use super::credits::{ACCOUNT, ENTRY};
 use super::encode::{self, Unreadable};
 use super::webhooks;
 use super::{Event, Movement, Seal, TransactionRow};
@@ -28,7 +31,7 @@ pub const LINE: &str = "position, kind, for_line, sku, name, quantity, amount, t
 pub const TRANSACTION: &str = "number, order_number, currency, kind, parent, return_number, \
     provider, method, provider_reference, amount, captured, held, refunded, disputed, blocked, \
     refund, execution, state, provider_key, sends, first_sent_at, failure_code, failure_message, superseded, \
-    contradicted, message, created_at, updated_at, settled_at";
+    contradicted, message, created_at, updated_at, settled_at, metadata";
 pub const REFUND: &str = "number, order_number, previous, return_number, state, execution, \
     destination, currency, amount, refunded, asked_by, kind, payment, reason, note, failure_code, \
     failure_message, parts, information, information_due, metadata, requested_by, confirmed_by, \
@@ -123,12 +126,15 @@ fn payment<'a, C: Columns<'a>>(columns: &mut C, id: TransactionId) -> Result<Pay
         refunded: columns.minor()?,
         disputed: columns.minor()?,
         blocked: columns.minor()?,
+        metadata: Metadata::new(),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     };
     columns.skip(11);
     payment.created_at = columns.time()?;
     payment.updated_at = columns.time()?;
+    columns.skip(1);
+    payment.metadata = encode::read_metadata(columns.maybe_text()?)?;
     Ok(payment)
 }
 
@@ -143,7 +149,7 @@ fn refund_transaction<'a, C: Columns<'a>>(
     let provider_reference = columns.some_text()?;
     let amount = columns.minor()?;
     columns.skip(5);
-    Ok(RefundTransaction {
+    let mut row = RefundTransaction {
         id,
         payment,
         provider,
@@ -160,10 +166,13 @@ fn refund_transaction<'a, C: Columns<'a>>(
         superseded: columns.flag()?,
         contradicted: columns.flag()?,
         message: columns.some_text()?,
+        metadata: Metadata::new(),
         created_at: columns.time()?,
         updated_at: columns.time()?,
         settled_at: columns.some_time()?,
-    })
+    };
+    row.metadata = encode::read_metadata(columns.maybe_text()?)?;
+    Ok(row)
 }
 
 /// Without its transactions; and the number of the order's refund before it.

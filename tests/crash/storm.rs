@@ -41,7 +41,7 @@ impl Place {
         Place { address: Mutex::new(address), moved: Condvar::new() }
     }
 
-    fn now(&self) -> SocketAddr {
+    pub fn now(&self) -> SocketAddr {
         *self.address.lock().unwrap()
     }
 
@@ -51,7 +51,7 @@ impl Place {
     }
 
     /// Waits for a new address, for a while: the old one may come back to life.
-    fn wait(&self) {
+    pub fn wait(&self) {
         let address = self.address.lock().unwrap();
         let _ = self.moved.wait_timeout(address, Duration::from_millis(50)).unwrap();
     }

@@ -22,6 +22,7 @@ fn path(route: &Route, number: &str) -> String {
         "gateways" => "gw",
         "merchants" => "mer",
         "webhook_endpoints" => "whe",
+        "credit_accounts" => "acc",
         "deliveries" => return route.path.replace("{id}", &format!("dlv_{number}_{number}")),
         other => other,
     };
@@ -71,6 +72,9 @@ async fn no_route_shows_or_touches_anothers_row() {
     let refund = site.refund(&order, "1.00").await;
     let body = serde_json::json!({"order": order, "items": [{"line": 1, "quantity": 1}]});
     let returned = site.post("/v1/returns", body).send().await.expect(201).id();
+    let card = serde_json::json!({"order": order, "amount": "1.00", "to": "gift_card"});
+    let card = site.post("/v1/refunds", card).once().send().await.expect(201).json();
+    let account = card["transactions"][0]["provider_reference"].as_str().unwrap().to_owned();
     let shown = site.get(&format!("/v1/orders/{order}")).send().await.json();
     let payment = shown["payments"][0]["id"].as_str().unwrap().to_owned();
     let key_id = site.get("/v1/keys").send().await.json()["data"][0]["id"].clone();
@@ -101,6 +105,7 @@ async fn no_route_shows_or_touches_anothers_row() {
             "webhook_endpoints" => &endpoint,
             "deliveries" => &delivery,
             "gateways" => "givex",
+            "credit_accounts" => &account,
             other => panic!("a row of {other} is needed here"),
         };
         let ask = ask(&site, route, &route.path.replace("{id}", id));
@@ -111,6 +116,8 @@ async fn no_route_shows_or_touches_anothers_row() {
             }
             "report_transaction" => r#"{"state":"succeeded"}"#,
             "update_merchant" => r#"{"name":"Taken"}"#,
+            "spend_credit" => r#"{"amount":"1.00"}"#,
+            "undo_spend" => r#"{"spend":"ent_1"}"#,
             "redeliver_events" => r#"{"from":"2020-01-01T00:00:00Z"}"#,
             _ => "{}",
         };
@@ -119,8 +126,15 @@ async fn no_route_shows_or_touches_anothers_row() {
         let answer = ask.key(&key).send().await;
         assert_eq!(answer.status, 404, "{}: {:?}", route.operation, answer.body);
     }
-    for path in ["orders", "refunds", "returns", "transactions", "webhook_endpoints", "deliveries"]
-    {
+    for path in [
+        "orders",
+        "refunds",
+        "returns",
+        "transactions",
+        "webhook_endpoints",
+        "deliveries",
+        "credit_accounts",
+    ] {
         let list = site.get(&format!("/v1/{path}")).key(&key).send().await.expect(200).json();
         assert_eq!(list["data"], serde_json::json!([]), "{path}");
     }
@@ -214,9 +228,10 @@ fn the_reference_describes_every_route_and_no_shape_is_missing() {
 #[test]
 fn every_problem_is_documented() {
     let refusals = include_str!("../../domain/src/refusal.rs");
-    let start = refusals.find("pub fn code").unwrap();
-    let end = start + refusals[start..].find("pub fn field").unwrap();
-    let codes = refusals[start..end].split("=> \"").skip(1);
+    // Those of the refusals, and of those about credit.
+    let lists = refusals.split("fn code(").skip(1);
+    let lists = lists.map(|rest| rest.split("fn field(").next().unwrap());
+    let codes = lists.flat_map(|list| list.split("=> \"").skip(1));
     let mut known: Vec<String> =
         codes.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
     assert!(known.len() > 30);

@@ -41,13 +41,18 @@ pub fn named(field: impl Fn() -> String, value: &str, what: &'static str) -> Res
 }
 
 pub fn metadata(metadata: &Metadata) -> Result<(), Refusal> {
+    metadata_at("metadata", metadata)
+}
+
+/// As [`metadata`], where the notes are not at the top of the request.
+pub fn metadata_at(place: &str, metadata: &Metadata) -> Result<(), Refusal> {
     if metadata.len() > METADATA_KEYS {
-        return Err(Refusal::TooMany { field: "metadata".to_owned(), most: METADATA_KEYS });
+        return Err(Refusal::TooMany { field: place.to_owned(), most: METADATA_KEYS });
     }
     for (key, value) in metadata {
-        let field = || format!("metadata/{}", key.replace('~', "~0").replace('/', "~1"));
+        let field = || format!("{place}/{}", key.replace('~', "~0").replace('/', "~1"));
         named(field, key, "A name")?;
-        text(field, value, LONG)?;
+        text::check_multiline(value, LONG).map_err(|problem| text_refusal(field(), problem))?;
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 //! answer away.
 
 mod checks;
+mod credit;
 mod groups;
+mod notes;
 mod orders;
 mod outside;
 mod parts;
@@ -20,6 +22,7 @@ use crate::ids::{MerchantId, Numbers, Timestamp};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 
+pub use credit::decide as decide_credit;
 pub use settle::standing;
 pub use words::kept as presentable;
 
@@ -68,6 +71,9 @@ pub fn decide(
             transactions::start(&mut draft, *worker, *lease_ms, context)
         }
         Command::Report(report) => transactions::report(&mut draft, report, context),
+        Command::Annotate { transaction, notes } => {
+            notes::annotate(&mut draft, *transaction, notes, context)
+        }
     }?;
     Ok((draft.book, draft.changes))
 }
@@ -80,7 +86,8 @@ fn check_target(book: &Book, command: &Command) -> Result<(), Refusal> {
         | Command::ChangeOrder(_)
         | Command::OpenReturn(_)
         | Command::ChangeReturn(_)
-        | Command::RequestRefund(_) => Ok(()),
+        | Command::RequestRefund(_)
+        | Command::Annotate { .. } => Ok(()),
         Command::ChangeRefund(_)
         | Command::Confirm { .. }
         | Command::Cancel { .. }

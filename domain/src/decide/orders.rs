@@ -61,6 +61,7 @@ pub fn register(
         refund: None,
         subject: None,
         work: None,
+        account: None,
     };
     let changes = Changes {
         order: Some(Mark::New),
@@ -176,6 +177,7 @@ fn add_payment(
     if let Some(reference) = &new.provider_reference {
         checks::text(|| field("provider_reference"), reference, checks::SHORT)?;
     }
+    checks::metadata_at(&field("metadata"), &new.metadata)?;
     if draft.book.payments.len() >= MOST_PAYMENTS {
         return Err(Refusal::TooMany { field: "payments".to_owned(), most: MOST_PAYMENTS });
     }
@@ -214,6 +216,7 @@ fn add_payment(
         refunded: Minor::ZERO,
         disputed: Minor::ZERO,
         blocked: Minor::ZERO,
+        metadata: new.metadata.clone(),
         created_at,
         updated_at: context.now,
     });

@@ -25,6 +25,12 @@ pub fn notify_only(
         Some(Execution::Automatic) => {
             Err(not_automatic("Notify Only is on for refunds of this kind"))
         }
+        // Then the platform keeps the credit, and there would be two accounts of it.
+        Some(Execution::Internal) => Err(Refusal::ExecutionNotAvailable {
+            field: "execution".to_owned(),
+            execution: Execution::Internal,
+            rule: "Notify Only is on for refunds of this kind",
+        }),
         Some(Execution::Notify | Execution::Manual) => Ok(asked),
     }
 }

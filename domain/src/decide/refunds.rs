@@ -1,7 +1,7 @@
 //! Refunds: asked for, changed, confirmed, canceled, given what they wait for.
 
 use super::settle::Steps;
-use super::{Context, Draft, checks, outside, parts};
+use super::{Context, Draft, checks, credit, outside, parts};
 use crate::allocate::{allocate, refundable};
 use crate::book::Book;
 use crate::changes::Mark;
@@ -79,7 +79,7 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
     if let Some(paid) = &ask.paid {
         record_paid(draft, paid, context);
     }
-    Ok(())
+    credit::pay(draft, context)
 }
 
 /// Only what a person carries out can have been paid already, and then it is no proposal.
@@ -170,8 +170,11 @@ fn with_execution(
             (
                 Destination::StoreCredit | Destination::GiftCard | Destination::CustomerBalance,
                 None,
-            ) => return Err(Refusal::DestinationNotAvailable { field: "to".to_owned(), to }),
+            ) => Execution::Internal,
         };
+        if execution == Execution::Internal {
+            credit::check_destination(&draft.book, to)?;
+        }
         shares.push((*payment, *amount, execution));
     }
     Ok(shares)
@@ -251,6 +254,8 @@ pub fn opening(state: State, execution: Execution) -> TransactionState {
         (State::RequiresInformation, _) => TransactionState::RequiresInformation,
         (_, Execution::Automatic) => TransactionState::Pending,
         (_, Execution::Notify | Execution::Manual) => TransactionState::Requested,
+        // For a moment: it is credited in the same decision.
+        (_, Execution::Internal) => TransactionState::Processing,
     }
 }
 
@@ -380,7 +385,7 @@ pub fn confirm(
     let state = state_once_confirmed(draft, &shares, context);
     draft.refund().confirmed_by = Some(context.by.to_owned());
     move_held(draft, |execution| opening(state, execution), context);
-    Ok(())
+    credit::pay(draft, context)
 }
 
 fn held(draft: &mut Draft) -> Vec<usize> {

@@ -5,6 +5,7 @@ use crate::changes::{Mark, Queue, Work, WorkChange};
 use crate::event::{Fact, LineShare, Move, RefundMoved, Share};
 use crate::ids::TransactionId;
 use crate::money::Minor;
+use crate::order::Metadata;
 use crate::outcome::Failure;
 use crate::refund::{Execution, Refund, RefundTransaction, State, TransactionState, Weight};
 use crate::returns::ReturnState;
@@ -146,6 +147,7 @@ impl Draft {
                 superseded: false,
                 contradicted: false,
                 message: None,
+                metadata: Metadata::new(),
                 created_at: context.now,
                 updated_at: context.now,
                 settled_at: None,

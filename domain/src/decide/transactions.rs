@@ -1,7 +1,7 @@
 //! Refund transactions: handed over by a worker, and what became of them.
 
 use super::settle::{Steps, step_of};
-use super::{Context, Draft, outside, words};
+use super::{Context, Draft, credit, outside, words};
 use crate::changes::{Lease, Queue, Work, WorkChange};
 use crate::event::Fact;
 use crate::ids::{Timestamp, TransactionId};
@@ -97,6 +97,11 @@ pub fn report(
     context: &mut Context<'_>,
 ) -> Result<(), Refusal> {
     let index = subject(draft)?;
+    let execution = draft.refund().transactions[index].execution;
+    if execution == Execution::Internal && report.by != Reporter::Caller {
+        // No provider knows anything of it.
+        return Ok(());
+    }
     let outcome = if report.by == Reporter::Caller {
         words::check(&report.outcome)?;
         check_caller(&draft.refund().transactions[index], &report.outcome)?;
@@ -106,7 +111,7 @@ pub fn report(
         words::kept(&report.outcome)
     };
     let learnt = learn(draft, index, &outcome, report.by, context);
-    hear(draft, index, outcome, report, context);
+    hear(draft, index, outcome, report, context)?;
     if learnt && draft.changes.facts.is_empty() {
         let row = &draft.refund().transactions[index];
         let moves = vec![step_of(row, row.state)];
@@ -115,7 +120,13 @@ pub fn report(
     Ok(())
 }
 
-fn hear(draft: &mut Draft, index: usize, outcome: Outcome, report: &Report, context: &Context<'_>) {
+fn hear(
+    draft: &mut Draft,
+    index: usize,
+    outcome: Outcome,
+    report: &Report,
+    context: &mut Context<'_>,
+) -> Result<(), Refusal> {
     match outcome {
         Outcome::Done { amount, .. } => {
             let due = draft.refund().transactions[index].amount;
@@ -137,12 +148,13 @@ fn hear(draft: &mut Draft, index: usize, outcome: Outcome, report: &Report, cont
         Outcome::Declined(failure) => {
             end(draft, index, TransactionState::Failed, Some(failure), context);
         }
-        Outcome::Reversed { message } => reverse(draft, index, message, context),
+        Outcome::Reversed { message } => reverse(draft, index, message, context)?,
         Outcome::CalledOff { message } => {
             let failure = Failure { code: FailureCode::Canceled, message };
             end(draft, index, TransactionState::Canceled, Some(failure), context);
         }
     }
+    Ok(())
 }
 
 /// A person or an outside platform reports what it carries out itself; of a gateway's transaction
@@ -332,13 +344,24 @@ fn paid_other(draft: &mut Draft, index: usize, paid: Minor, context: &Context<'_
 }
 
 /// Paid, and taken back; or taken back before we knew that it was paid.
-fn reverse(draft: &mut Draft, index: usize, message: String, context: &Context<'_>) {
+fn reverse(
+    draft: &mut Draft,
+    index: usize,
+    message: String,
+    context: &mut Context<'_>,
+) -> Result<(), Refusal> {
     let failure = Failure { code: FailureCode::Reversed, message };
-    if draft.refund().transactions[index].state == TransactionState::Succeeded {
+    let row = &draft.refund().transactions[index];
+    let paid = row.state == TransactionState::Succeeded;
+    if paid && row.execution == Execution::Internal {
+        return credit::take_back(draft, index, failure, context);
+    }
+    if paid {
         step(draft, index, TransactionState::Reversed, Some(failure), context);
     } else {
         end(draft, index, TransactionState::Failed, Some(failure), context);
     }
+    Ok(())
 }
 
 /// Nobody but a person can tell; the amount stays reserved, and nothing more is sent.

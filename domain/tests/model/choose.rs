@@ -6,13 +6,19 @@ use refundry_domain::command::{
 };
 use refundry_domain::ids::TransactionId;
 use refundry_domain::order::{Metadata, PaymentKind};
-use refundry_domain::refund::State;
+use refundry_domain::outcome::{Outcome, Report, Reporter};
+use refundry_domain::refund::{Execution, RefundTransaction, State, TransactionState};
 use refundry_domain::returns::{ReturnItem, ReturnKind, ReturnState};
 
 use crate::random::{Known, Random, Scale, ask, figure, payment, report};
 use crate::store::{Shop, Step};
 
 pub fn step(random: &mut Random, scale: Scale, shop: &Shop) -> Option<Step> {
+    if random.one_in(12)
+        && let Some(step) = take_back(random, shop)
+    {
+        return Some(step);
+    }
     match random.below(100) {
         0..=4 => {
             let rows = shop.book.payments.iter();
@@ -65,7 +71,7 @@ fn order_change(random: &mut Random, shop: &Shop) -> OrderChange {
     OrderChange { fulfilled: random.maybe(4, |random| random.one_in(2)), dispute, metadata }
 }
 
-fn notes(random: &mut Random) -> Metadata {
+pub fn notes(random: &mut Random) -> Metadata {
     Metadata::from([("note".to_owned(), random.pick(&["a", "b"]).to_owned())])
 }
 
@@ -131,6 +137,23 @@ fn of_refund(random: &mut Random, scale: Scale, shop: &Shop) -> Option<Step> {
     Some(Step { refund: Some(refund), ..Step::of_order(command) })
 }
 
+/// Somebody reverses what was credited.
+fn take_back(random: &mut Random, shop: &Shop) -> Option<Step> {
+    let all = shop.refunds.values().flat_map(|refund| &refund.transactions);
+    let paid = |row: &&RefundTransaction| {
+        row.execution == Execution::Internal && row.state == TransactionState::Succeeded
+    };
+    let paid: Vec<_> = all.filter(paid).collect();
+    if paid.is_empty() {
+        return None;
+    }
+    let row = random.pick(&paid);
+    let outcome = Outcome::Reversed { message: "given by mistake".to_owned() };
+    let command = Command::Report(Report { outcome, by: Reporter::Caller, look_again_ms: 0 });
+    let (refund, subject) = (Some(row.refund.0), Some(row.id.0));
+    Some(Step { refund, subject, ..Step::of_order(command) })
+}
+
 /// Mostly of work that is due, as workers would; else of any transaction there ever was.
 fn of_transaction(random: &mut Random, shop: &Shop) -> Option<Step> {
     let all = shop.refunds.values().flat_map(|refund| &refund.transactions);
@@ -145,7 +168,9 @@ fn of_transaction(random: &mut Random, shop: &Shop) -> Option<Step> {
         random.pick(&ids)
     };
     let row = all.clone().find(|row| row.id == subject).unwrap();
-    let command = if random.one_in(3) {
+    let command = if random.one_in(12) {
+        Command::Annotate { transaction: subject, notes: notes(random) }
+    } else if random.one_in(3) {
         Command::Start { worker: 1 + random.up_to(1), lease_ms: random.up_to(800) }
     } else {
         Command::Report(report(random, row.amount))

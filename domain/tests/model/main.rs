@@ -10,6 +10,7 @@ mod naive;
 mod oracle;
 mod random;
 mod store;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use refundry_domain::command::Command;
 use refundry_domain::event::Fact;
 use refundry_domain::outcome::Outcome;
-use refundry_domain::refund::{Refund, State};
+use refundry_domain::refund::{Execution, Refund, State};
 
 use crate::random::{Random, Scale};
 use crate::store::{Shop, Step};
@@ -53,7 +54,8 @@ fn any_history_keeps_the_books_right() {
     let names = commands.iter().chain(&later).chain(&by_worker).map(|name| (*name).to_owned());
     let names = names.chain(["told".to_owned()]);
     assert!(reached.get("closed").is_some_and(|count| *count > 10), "returns close: {reached:?}");
-    for what in names.chain(states) {
+    let credit = ["Credit", "Reversal", "Spend", "Undo"].map(|kind| format!("{kind} of credit"));
+    for what in names.chain(states).chain(credit).chain(["half Reversed".to_owned()]) {
         let count = reached.get(&what).copied().unwrap_or_default();
         assert!(count > 300, "{what} was reached {count} times: {reached:?}");
     }
@@ -93,6 +95,9 @@ fn history(seed: u64, reached: &mut Reached, log: &mut dyn FnMut(&Step)) {
         if random.one_in(15) {
             shop.policy = random::policy(&mut random);
         }
+        if random.one_in(3) {
+            vault::visit(&mut random, &mut shop);
+        }
         let Some(step) = choose::step(&mut random, scale, &shop) else { continue };
         log(&step);
         take(&mut shop, &step, reached);
@@ -102,6 +107,13 @@ fn history(seed: u64, reached: &mut Reached, log: &mut dyn FnMut(&Step)) {
         }
     }
     assert_eq!(shop.refunds.len(), shop.replay.refunds.len());
+    for entry in &shop.vault.entries {
+        *reached.entry(format!("{:?} of credit", entry.kind)).or_default() += 1;
+    }
+    let mut kept = shop.refunds.values().filter(|refund| refund.execution == Execution::Internal);
+    if kept.any(|refund| refund.state == State::Reversed && !refund.refunded.is_zero()) {
+        *reached.entry("half Reversed".to_owned()).or_default() += 1;
+    }
 }
 
 /// One command, and everything that must hold after it.
@@ -144,7 +156,8 @@ fn take(shop: &mut Shop, step: &Step, reached: &mut Reached) {
             | Fact::RefundChanged { .. }
             | Fact::RefundAnnotated { .. }
             | Fact::DetailsPurged { .. }
-            | Fact::RefundContradicted { .. } => {}
+            | Fact::RefundContradicted { .. }
+            | Fact::TransactionAnnotated { .. } => {}
             Fact::ReturnChanged { .. } => {
                 if !matches!(step.command, Command::ChangeReturn(_)) {
                     assert!(shop.policy.auto_close, "closed although nobody wants that");

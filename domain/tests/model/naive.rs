@@ -137,6 +137,10 @@ impl Replay {
                 assert_eq!(row.amount, i128::from(moved.amount.get()), "amount of {moved:?}");
                 self.shift(moved.refund.0, &moved.moves);
                 self.hold(moved.refund.0, &moved.shares);
+                if moved.to == State::Reversed {
+                    // What of a credit was spent stays given.
+                    self.keep(moved.refund.0, &moved.shares);
+                }
                 self.take(&moved.released, -1);
                 self.take(&moved.retaken, 1);
                 let told = i128::from(moved.refunded.get());
@@ -152,7 +156,8 @@ impl Replay {
             | Fact::OrderAnnotated { .. }
             | Fact::RefundAnnotated { .. }
             | Fact::DetailsPurged { .. }
-            | Fact::RefundContradicted { .. } => {}
+            | Fact::RefundContradicted { .. }
+            | Fact::TransactionAnnotated { .. } => {}
         }
     }
 
@@ -164,6 +169,18 @@ impl Replay {
             let row = (refund, share.payment.0, amount, TransactionState::Pending);
             let before = self.transactions.insert(share.transaction.0, row);
             assert!(before.is_none(), "held twice");
+        }
+    }
+
+    fn keep(&mut self, refund: i64, shares: &[Share]) {
+        for share in shares {
+            let amount = i128::from(share.amount.get());
+            let payment = self.payments.get_mut(&share.payment.0).unwrap();
+            payment.held -= amount;
+            payment.refunded += amount;
+            self.refunds.get_mut(&refund).unwrap().refunded += amount;
+            self.transactions.get_mut(&share.transaction.0).unwrap().3 =
+                TransactionState::Succeeded;
         }
     }
 

@@ -5,7 +5,8 @@ use refundry_domain::changes::Queue;
 use refundry_domain::command::{
     Ask, Command, GroupAsk, GroupOf, GroupShare, ItemShare, LineRef, RefundChange, Stated, What,
 };
-use refundry_domain::money::{Exact, Money, Percent};
+use refundry_domain::credit::{AccountKind, Entry};
+use refundry_domain::money::{Exact, Minor, Money, Percent};
 use refundry_domain::order::LineKind;
 use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::policy::Approval;
@@ -33,7 +34,8 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
                     has_gateway(shop, row.execution, &row.provider) && !told && !row.contradicted;
                 pot(row.state) != Pot::Held || sendable
             });
-            Some(refund.state == State::Unconfirmed && approved && gateways)
+            let full = overflows(shop, refund.to, Some(refund.execution), amount);
+            Some(refund.state == State::Unconfirmed && approved && gateways && !full)
         }
         Command::Cancel { .. } => {
             let refund = shop.find(step.refund?);
@@ -67,7 +69,10 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
         }
         Command::Report(report) => {
             let row = shop.find(step.refund?).transactions.iter().find(|row| step.is_about(row))?;
-            Some(may_report(row, report))
+            Some(
+                may_report(row, report)
+                    && can_take_back(shop, shop.find(step.refund?), row, report),
+            )
         }
         Command::ChangeReturn(change) => {
             let row = shop.book.returns.iter().find(|row| Some(row.id.0) == step.of_return)?;
@@ -75,7 +80,7 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
             let moves = change.state.is_some_and(|state| state != row.state);
             Some(!(moves && closed.contains(&row.state)))
         }
-        Command::OpenReturn(_) => Some(true),
+        Command::OpenReturn(_) | Command::Annotate { .. } => Some(true),
         Command::RegisterOrder(_) | Command::RecordPayment(_) | Command::ChangeOrder(_) => None,
     }
 }
@@ -119,9 +124,25 @@ fn may_report(row: &RefundTransaction, report: &Report) -> bool {
     }
 }
 
+/// A credit is reversed as far as it was not spent, so there must be something left.
+fn can_take_back(shop: &Shop, refund: &Refund, row: &RefundTransaction, report: &Report) -> bool {
+    let reverses = matches!(report.outcome, Outcome::Reversed { .. });
+    let caller = report.by == Reporter::Caller;
+    let credited = row.execution == Execution::Internal && row.state == TransactionState::Succeeded;
+    if !(reverses && caller && credited) {
+        return true;
+    }
+    let paid_into = |entry: &&Entry| entry.refund == Some(refund.id);
+    let account = shop.vault.entries.iter().find(paid_into).unwrap().account;
+    !shop.vault.accounts[&account.0].balance.is_zero()
+}
+
 /// Where news takes a transaction. A provider's news of a pending one show that it has it.
 pub fn reported(row: &RefundTransaction, report: &Report) -> TransactionState {
     use TransactionState as T;
+    if row.execution == Execution::Internal && report.by != Reporter::Caller {
+        return row.state;
+    }
     let has_it = matches!(
         report.outcome,
         Outcome::Done { .. }
@@ -264,8 +285,11 @@ pub fn amount_of(shop: &Shop, ask: &Ask) -> Option<i128> {
         return None;
     }
     let at_once = ask.confirm == Some(true) || paid;
-    let refused = at_once && !ask.may_approve && needs_approval(shop, amount);
-    (!refused).then_some(amount)
+    let needed = needs_approval(shop, amount);
+    let refused = at_once && !ask.may_approve && needed;
+    let proposed = ask.confirm == Some(false) || (ask.confirm.is_none() && !paid && needed);
+    let full = !proposed && overflows(shop, ask.to, execution, amount);
+    (!refused && !full).then_some(amount)
 }
 
 /// What is left of the lines of a kind, else of a payment, else of all.
@@ -365,12 +389,32 @@ fn executable(
                 })
         }
         Some(Execution::Notify | Execution::Manual) => true,
+        Some(Execution::Internal) => keeps(shop, to),
         None => {
             original
                 || told
                 || matches!(to, Destination::BankTransfer | Destination::Cash | Destination::Other)
+                || keeps(shop, to)
         }
     }
+}
+
+/// Whether credit of that kind can be kept here for the order's customer.
+fn keeps(shop: &Shop, to: Destination) -> bool {
+    match AccountKind::of(to) {
+        Some(AccountKind::GiftCard) => true,
+        Some(AccountKind::StoreCredit | AccountKind::CustomerBalance) => {
+            shop.book.order.customer.reference.is_some()
+        }
+        None => false,
+    }
+}
+
+/// Whether so much more is more than the account can hold.
+fn overflows(shop: &Shop, to: Destination, execution: Option<Execution>, amount: i128) -> bool {
+    let kind =
+        AccountKind::of(to).filter(|_| matches!(execution, None | Some(Execution::Internal)));
+    kind.is_some_and(|kind| shop.vault.balance(kind) + amount > i128::from(Minor::MAX.get()))
 }
 
 /// One item after the other, each seeing what those before it have taken.

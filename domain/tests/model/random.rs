@@ -142,7 +142,10 @@ pub fn order(random: &mut Random, scale: Scale) -> NewOrder {
     NewOrder {
         reference: None,
         currency,
-        customer: Customer::default(),
+        customer: Customer {
+            reference: random.maybe(2, |_| "c-7".to_owned()),
+            ..Customer::default()
+        },
         lines,
         payments,
         fulfilled: random.one_in(4),
@@ -175,6 +178,7 @@ pub fn payment(
         method: random.pick(&["card", "card", "giro"]).to_owned(),
         provider_reference: None,
         amount: Stated { figure: figure(scale.amount(random), currency), currency: None },
+        metadata: random.maybe(6, crate::choose::notes).unwrap_or_default(),
         created_at: None,
     }
 }
@@ -248,7 +252,7 @@ pub fn ask(random: &mut Random, known: &Known) -> Ask {
             1..=4 if !known.returns.is_empty() => Some(ReturnId(random.pick(&known.returns))),
             _ => None,
         },
-        to: if random.one_in(5) {
+        to: if random.one_in(3) {
             random.pick(&Destination::ALL)
         } else {
             Destination::OriginalPayment

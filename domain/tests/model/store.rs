@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Mark, Queue, Work, WorkChange};
 use refundry_domain::command::Command;
+use refundry_domain::credit;
 use refundry_domain::decide::{Context, decide, register};
 use refundry_domain::ids::{MerchantId, Numbers, Timestamp, TransactionId};
 use refundry_domain::policy::Policy;
@@ -13,6 +14,7 @@ use refundry_domain::refusal::Refusal;
 
 use crate::naive::Replay;
 use crate::random::{self, Random, Scale};
+use crate::vault::Vault;
 
 pub struct Shop {
     /// The order, its lines, payments and returns.
@@ -23,6 +25,7 @@ pub struct Shop {
     pub now: i64,
     pub policy: Policy,
     pub replay: Replay,
+    pub vault: Vault,
 }
 
 /// A command and what it is about.
@@ -66,7 +69,8 @@ impl Shop {
             changes.facts.iter().for_each(|fact| replay.apply(fact));
             let next = numbers.peek();
             let (refunds, work) = (BTreeMap::new(), BTreeMap::new());
-            return Shop { book, refunds, work, next, now: 1_000, policy, replay };
+            let vault = Vault::default();
+            return Shop { book, refunds, work, next, now: 1_000, policy, replay, vault };
         }
     }
 
@@ -85,6 +89,8 @@ impl Shop {
         book.subject = step.subject.map(TransactionId);
         let work = step.subject.and_then(|subject| self.work.get(&(Queue::Pay, subject)));
         book.work = work.cloned();
+        let wanted = credit::wanted(&book, &step.command);
+        book.account = wanted.and_then(|wanted| self.vault.find(&wanted).cloned());
         book
     }
 
@@ -109,6 +115,7 @@ impl Shop {
         assert_marks(&before.lines, &after.lines, &changes.lines, "line");
         assert_marks(&before.payments, &after.payments, &changes.payments, "payment");
         assert_marks(&before.returns, &after.returns, &changes.returns, "return");
+        self.vault.write(before.account.as_ref(), after.account.as_ref(), &changes.credit);
         self.write_refund(step, before.refund.as_ref(), &after, changes);
         for change in &changes.work {
             match change {

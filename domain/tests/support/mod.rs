@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use refundry_domain::book::Book;
-use refundry_domain::changes::{Changes, Queue, Work, WorkChange};
+use refundry_domain::changes::{Changes, CreditChanges, Queue, Work, WorkChange};
 use refundry_domain::command::{
     Ask, Command, ItemAsk, ItemShare, LineRef, NewLine, NewOrder, NewPayment, Stated, What,
 };
-use refundry_domain::decide::{Context, decide, register};
+use refundry_domain::credit::{self, Account, CreditBook, CreditCommand, Entry, Wanted};
+use refundry_domain::decide::{Context, decide, decide_credit, register};
 use refundry_domain::event::Fact;
 use refundry_domain::ids::{MerchantId, Numbers, Timestamp, TransactionId};
 use refundry_domain::money::{Currency, Exact, Minor};
@@ -25,6 +26,9 @@ pub struct Desk {
     pub policy: Policy,
     pub now: i64,
     pub reference_taken: Option<i64>,
+    /// The accounts that there are, and all their entries.
+    pub accounts: Vec<Account>,
+    pub entries: Vec<Entry>,
     next: i64,
 }
 
@@ -71,6 +75,7 @@ pub fn payment(provider: &str, amount: &str) -> NewPayment {
         method: method.to_owned(),
         provider_reference: None,
         amount: stated(amount),
+        metadata: Metadata::new(),
         created_at: None,
     }
 }
@@ -164,7 +169,16 @@ impl Desk {
         let new = order(Vec::new(), Vec::new());
         let (book, _) = register(MerchantId(1), &new, &mut context).unwrap();
         let (work, next) = (BTreeMap::new(), numbers.peek());
-        Desk { book, work, policy, now: 1_000_000, reference_taken: None, next }
+        Desk {
+            book,
+            work,
+            policy,
+            now: 1_000_000,
+            reference_taken: None,
+            accounts: Vec::new(),
+            entries: Vec::new(),
+            next,
+        }
     }
 
     pub fn paid(payments: &[(&str, &str)]) -> Desk {
@@ -200,8 +214,10 @@ impl Desk {
         }
         let work = book.subject.and_then(|subject| self.work.get(&(Queue::Pay, subject.0)));
         book.work = work.cloned();
+        book.account = credit::wanted(&book, command).and_then(|wanted| self.account(&wanted));
         let (book, changes) = decide(book, command, &mut self.context(&mut numbers))?;
         self.next = numbers.peek();
+        self.keep(book.account.as_ref(), &changes.credit);
         self.book = book;
         for change in &changes.work {
             match change {
@@ -214,6 +230,50 @@ impl Desk {
             }
         }
         Ok(changes)
+    }
+
+    fn account(&self, wanted: &Wanted) -> Option<Account> {
+        let is_it = |account: &&Account| match wanted {
+            Wanted::OfRefund(refund) => account.refund == Some(*refund),
+            Wanted::OfCustomer { kind, customer, .. } => {
+                account.kind == *kind && account.customer.as_ref() == Some(customer)
+            }
+        };
+        self.accounts.iter().find(is_it).cloned()
+    }
+
+    fn keep(&mut self, account: Option<&Account>, changes: &CreditChanges) {
+        let Some(account) = account else { return };
+        self.entries.extend(changes.entries.iter().cloned());
+        match self.accounts.iter_mut().find(|known| known.id == account.id) {
+            Some(known) => known.clone_from(account),
+            None => self.accounts.push(account.clone()),
+        }
+    }
+
+    /// A command about the account at a place.
+    pub fn credit(&mut self, at: usize, command: &CreditCommand) -> Result<CreditBook, Refusal> {
+        self.now += 10;
+        let spend = match command {
+            CreditCommand::Undo { spend, .. } => Some(*spend),
+            CreditCommand::Spend { .. } | CreditCommand::IssueCode(_) => None,
+        };
+        let entries = || self.entries.iter().filter(|_| spend.is_some());
+        let book = CreditBook {
+            account: self.accounts[at].clone(),
+            named: entries().find(|entry| Some(entry.id) == spend).cloned(),
+            undone_by: entries().find(|entry| entry.undoes == spend).map(|entry| entry.id),
+            made: None,
+        };
+        let mut numbers = Numbers::starting_at(self.next);
+        let (book, changes) = decide_credit(book, command, &mut self.context(&mut numbers))?;
+        self.next = numbers.peek();
+        self.keep(Some(&book.account), &changes);
+        Ok(book)
+    }
+
+    pub fn balance(&self, at: usize) -> i64 {
+        self.accounts[at].balance.get()
     }
 
     pub fn request(&mut self, ask: Ask) -> Result<Changes, Refusal> {

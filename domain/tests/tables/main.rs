@@ -73,10 +73,11 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::DestinationNotAvailable { .. } => 34,
         Refusal::ExecutionNotAvailable { .. } => 35,
         Refusal::ApprovalRequired => 36,
+        Refusal::Credit(_) => 37,
     }
 }
 
-const VARIANTS: usize = 37;
+const VARIANTS: usize = 38;
 
 /// Takes the flaws away one after the other; answers with the places of the refusals seen.
 fn check<T>(

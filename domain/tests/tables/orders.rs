@@ -114,6 +114,9 @@ pub fn payments() -> Vec<usize> {
             Flaw("card_number_refused", Some("provider_reference"), "card number", |_, new| {
                 new.provider_reference = Some(CARD.to_owned());
             }),
+            Flaw("card_number_refused", Some("metadata/note"), "card number", |_, new| {
+                new.metadata.insert("note".to_owned(), CARD.to_owned());
+            }),
             Flaw("time_in_future", Some("created_at"), "future", |_, new| {
                 new.created_at = Some(Timestamp(i64::MAX));
             }),

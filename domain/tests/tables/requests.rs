@@ -3,9 +3,10 @@
 use refundry_domain::command::{
     Ask, Command, DisputeChange, ItemAsk, ItemShare, LineRef, OrderChange, What,
 };
-use refundry_domain::ids::{ReturnId, TransactionId};
-use refundry_domain::money::Percent;
-use refundry_domain::order::{LineKind, PaymentKind};
+use refundry_domain::credit::{Account, AccountKind};
+use refundry_domain::ids::{AccountId, ReturnId, Timestamp, TransactionId};
+use refundry_domain::money::{Minor, Percent};
+use refundry_domain::order::{Chain, LineKind, PaymentKind};
 use refundry_domain::refund::{Destination, Execution};
 
 use crate::support::{Desk, amount, ask, exact, items, stated};
@@ -86,11 +87,13 @@ fn flaws_by_what_is_there() -> Vec<Flaw<Ask>> {
             // Other flaws may have emptied the order before.
             let _ = desk.run(&Command::ChangeOrder(change));
         }),
-        Flaw("destination_not_available", Some("to"), "gift_card", |_, ask| {
-            ask.to = Destination::GiftCard;
+        Flaw("destination_not_available", Some("to"), "store_credit", |desk, ask| {
+            ask.to = Destination::StoreCredit;
             ask.execution = None;
+            desk.book.order.customer.reference = None;
         }),
         Flaw("execution_not_available", Some("execution"), "no gateway", |desk, ask| {
+            ask.to = Destination::OriginalPayment;
             ask.execution = Some(Execution::Automatic);
             desk.policy.providers.clear();
         }),
@@ -98,7 +101,30 @@ fn flaws_by_what_is_there() -> Vec<Flaw<Ask>> {
             every_refund_needs_approval(desk);
             ask.confirm = Some(true);
         }),
+        Flaw("credit_account_full", Some(""), "than an account can hold", |desk, ask| {
+            fill_an_account(desk);
+            ask.to = Destination::StoreCredit;
+        }),
     ]
+}
+
+/// The customer has all the store credit that an account can hold.
+fn fill_an_account(desk: &mut Desk) {
+    desk.book.order.customer.reference = Some("c-7".to_owned());
+    desk.accounts = vec![Account {
+        id: AccountId(900),
+        merchant: desk.book.order.merchant,
+        kind: AccountKind::StoreCredit,
+        currency: desk.book.order.currency,
+        customer: desk.book.order.customer.reference.clone(),
+        refund: None,
+        balance: Minor::MAX,
+        code: None,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+        chain: Chain::default(),
+        last_event: 0,
+    }];
 }
 
 fn item(ask: &mut Ask, at: usize) -> &mut ItemAsk {

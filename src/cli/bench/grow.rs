@@ -203,6 +203,7 @@ fn new_order() -> Result<NewOrder, Failure> {
             method: "card".to_owned(),
             provider_reference: None,
             amount: Stated { figure: amount, currency: None },
+            metadata: Metadata::new(),
             created_at: None,
         }],
         fulfilled: false,

@@ -2,6 +2,7 @@
 
 mod bare;
 mod cpu;
+mod dialects;
 mod disk;
 mod grow;
 mod load;
@@ -39,7 +40,7 @@ const ORDERS: u64 = 20_000;
 /// Measure this program on this machine
 ///
 /// Refunds a second over HTTP beside a bare loop over the same rows and the disk's own fsyncs; what
-/// requests cost as the books grow; webhooks a second; memory and start-up. Each row says how much CPU other programs
+/// requests cost as the books grow; webhooks a second; the public APIs beside each other; memory and start-up. Each row says how much CPU other programs
 /// took meanwhile: on a busy machine the figures say little. Needs a quiet machine and a few
 /// minutes; everything it writes is removed again.
 #[derive(clap::Args)]
@@ -61,6 +62,9 @@ pub struct Args {
     /// Measure webhooks alone
     #[arg(long, conflicts_with = "full")]
     webhooks: bool,
+    /// Measure the public APIs beside each other alone
+    #[arg(long, conflicts_with = "full")]
+    dialects: bool,
     /// How long each row is measured
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
@@ -116,11 +120,14 @@ async fn bench(args: Args) -> Ended {
         bench.postgres(url).await?;
     } else if args.webhooks {
         bench.webhooks().await?;
+    } else if args.dialects {
+        bench.dialects().await?;
     } else {
         let fsync = bench.disk()?;
         let bare = bench.bare()?;
         bench.http(&fsync, &bare).await?;
         bench.webhooks().await?;
+        bench.dialects().await?;
         bench.growth(sizes).await?;
     }
     bench.progress.end();

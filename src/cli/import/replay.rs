@@ -163,6 +163,7 @@ impl Replay<'_> {
         let claim = Claim {
             key: format!("online-retail/{}", order.invoice),
             fingerprint: fingerprint_of_order(order),
+            done_only: false,
             render: render_order,
         };
         match self.ask(Target::NewOrder, command, claim).await? {
@@ -193,6 +194,7 @@ impl Replay<'_> {
         let claim = Claim {
             key: format!("online-retail/{invoice}/{row}/{}", order.invoice),
             fingerprint: fingerprint_of_refund(refund, order),
+            done_only: false,
             render: render_refund,
         };
         let target = Target::Order(OrderRef::Reference(order.invoice.to_string()));
@@ -309,6 +311,7 @@ impl Replay<'_> {
                 method: "card".to_owned(),
                 provider_reference: Some(format!("online-retail-{}", order.invoice)),
                 amount: Stated { figure: self.exact(total), currency: Some(self.pounds) },
+                metadata: Metadata::new(),
                 created_at: Some(order.at),
             }],
             fulfilled: false,

@@ -145,6 +145,7 @@ fn order(
         method: method.to_owned(),
         provider_reference: script,
         amount: Stated { figure, currency: None },
+        metadata: Metadata::new(),
         created_at: None,
     }];
     if ending != Ending::Paid {

@@ -245,7 +245,8 @@ pub fn no(refusal: &Refusal, voice: Voice) -> No {
         | Refusal::WrongState { .. }
         | Refusal::WrongTransactionState { .. }
         | Refusal::NotYoursToReport { .. }
-        | Refusal::Leased { .. } => ("base", refusal.to_string()),
+        | Refusal::Leased { .. }
+        | Refusal::Credit(_) => ("base", refusal.to_string()),
     };
     No::rule(voice, field, &message, INVALID)
 }

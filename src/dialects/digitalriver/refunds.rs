@@ -41,7 +41,7 @@ fn changed(result: Result<&Book, &Refusal>) -> Answer {
 }
 
 fn view(book: &Book) -> Vec<u8> {
-    json(&book.refund.as_ref().map(|refund| RefundView::of(refund, book, None)))
+    json(&book.refund.as_ref().map(|refund| RefundView::of(refund, book)))
 }
 
 /// An order by its id, else by the shop's own number.
@@ -107,15 +107,14 @@ async fn find<S: Shows>(right: &Right<S>, name: &str) -> Result<(Refund, Book), 
 pub async fn show(right: Right<Reads>, call: Call) -> Answered {
     call.no_fields()?;
     let (refund, book) = find(&right, &call.name).await?;
-    let wait = right.policy().await?.information_expiry_ms;
-    Ok(shown(&RefundView::of(&refund, &book, Some(wait))))
+    Ok(shown(&RefundView::of(&refund, &book)))
 }
 
 pub async fn change(right: Right<Writes>, call: Call) -> Answered {
     let (refund, book) = find(&right, &call.name).await?;
     let Read { body, once } = call.read::<NotesAsk>().await?;
     let Some(notes) = body.metadata else {
-        return Ok(shown(&RefundView::of(&refund, &book, None)));
+        return Ok(shown(&RefundView::of(&refund, &book)));
     };
     let change = RefundChange { amount: None, metadata: Some(notes.checked()?) };
     let claim = once.map(|once| once.claim(changed));
@@ -138,10 +137,9 @@ pub async fn list(right: Right<Reads>, call: Call) -> Answered {
     };
     let slice = right.refunds(filter, asked.page).await?;
     let books = books_of(&right, slice.rows.iter().map(|refund| refund.order)).await?;
-    let wait = right.policy().await?.information_expiry_ms;
     let data = slice.rows.iter().filter_map(|refund| {
         let book = books.get(&refund.order)?;
-        Some(RefundView::of(refund, book, Some(wait)))
+        Some(RefundView::of(refund, book))
     });
     Ok(shown(&List { has_more: slice.more, data: data.collect() }))
 }

@@ -146,11 +146,16 @@ async fn refunded(right: &Right<Writes>, row: &Return, key: &str) -> Result<bool
     let once = Once::new(&format!("\u{1}digitalriver {key}"), [b"", b"", b"", b""]);
     let command = Command::RequestRefund(ask_for(row, right.may_approve()));
     let target = Target::Order(OrderRef::Id(row.order));
-    match right.carry_out(target, command, Some(once.claim(nothing)), false).await? {
-        ledger::Answered::Done { .. } => Ok(true),
-        ledger::Answered::Refused { refusal, .. } => Err(refusal.into()),
-        ledger::Answered::Replayed(answer) => Ok(answer.status < 400),
-        ledger::Answered::KeyReused => Ok(false),
+    use ledger::Answered::{Done, KeyReused, Refused, Replayed};
+    match right.carry_out(target, command, Some(once.claim(nothing)), false).await {
+        Ok(Done { .. }) => Ok(true),
+        Ok(Refused { refusal, .. }) => Err(refusal.into()),
+        Ok(Replayed(answer)) => Ok(answer.status < 400),
+        Ok(KeyReused) => Ok(false),
+        Err(ledger::Fault::InProgress) => {
+            Err(No::new(409, "The return is being accepted already; look at it again."))
+        }
+        Err(fault) => Err(fault.into()),
     }
 }
 

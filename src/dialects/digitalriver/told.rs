@@ -2,7 +2,6 @@
 
 use refundry_domain::book::Book;
 use refundry_domain::ids::{OrderRef, RefundId, ReturnId, TransactionId};
-use refundry_domain::merchant::Settings;
 use refundry_domain::outcome::{Failure, FailureCode};
 use refundry_domain::refund::{Refund, State, TransactionState};
 use refundry_domain::returns::ReturnState;
@@ -185,16 +184,14 @@ async fn refund(
         });
         began(&mut refund, &told.to);
     }
-    let merchant = books.merchant(event.merchant).await?;
-    let settings = merchant.map_or_else(Settings::default, |merchant| merchant.settings);
-    let wait = Some(settings.information_expiry_ms);
-    Ok(Some(json(&RefundView::of(&refund, book, wait))))
+    Ok(Some(json(&RefundView::of(&refund, book))))
 }
 
 /// Back to the state of then. What had not been handed over has no movement of a charge yet.
 fn began(refund: &mut Refund, state: &str) {
     let Some(state) = State::parse(state) else { return };
     refund.state = state;
+    refund.information_due.take_if(|_| state != State::RequiresInformation);
     let open = match state {
         State::Unconfirmed => Some(TransactionState::Unconfirmed),
         State::RequiresInformation => Some(TransactionState::RequiresInformation),

@@ -145,9 +145,8 @@ pub struct ChargeRefund {
 }
 
 impl<'a> RefundView<'a> {
-    /// A refund of the book's order. `wait` is how long bank details are waited for, in
-    /// milliseconds, when it is known.
-    pub fn of(refund: &'a Refund, book: &'a Book, wait: Option<i64>) -> RefundView<'a> {
+    /// A refund of the book's order.
+    pub fn of(refund: &'a Refund, book: &'a Book) -> RefundView<'a> {
         let money = |amount| Amount(Money::new(amount, refund.currency));
         let by_items = refund.asked_by == AskedBy::Items;
         let taken = if by_items { group::taken(&book.lines, refund) } else { Vec::new() };
@@ -172,7 +171,7 @@ impl<'a> RefundView<'a> {
             reason: refund.reason.as_deref(),
             failure_reason: failure_reason(refund),
             state: state(refund),
-            expires_time: wait.and_then(|wait| expires(refund, wait)).map(Millis),
+            expires_time: refund.information_due.map(Millis),
             live_mode: is_live(&book.payments),
             charges: charges_of(refund, &book.payments),
             metadata: &refund.metadata,
@@ -254,13 +253,6 @@ fn failure_reason(refund: &Refund) -> Option<&'static str> {
         | State::NeedsAttention
         | State::Succeeded => None,
     }
-}
-
-/// Since its transactions began to wait; a note on the refund does not make it wait longer.
-fn expires(refund: &Refund, wait: i64) -> Option<Timestamp> {
-    let waiting = refund.transactions.iter();
-    let waiting = waiting.filter(|row| row.state == TransactionState::RequiresInformation);
-    waiting.map(|row| row.updated_at).max().map(|since| since.after_ms(wait))
 }
 
 /// The charge that a payment is of: of a capture, its authorization.

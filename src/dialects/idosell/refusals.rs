@@ -129,7 +129,8 @@ pub fn trouble(method: Method, refusal: &Refusal) -> Trouble {
         Refusal::ReferenceTaken { .. }
         | Refusal::WrongParent { .. }
         | Refusal::MoreThanAuthorized { .. }
-        | Refusal::NoLineOfKind { .. } => coded(&[]),
+        | Refusal::NoLineOfKind { .. }
+        | Refusal::Credit(_) => coded(&[]),
     }
 }
 

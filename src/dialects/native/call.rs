@@ -7,7 +7,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, on};
 use bytes::Bytes;
-use refundry_domain::book::Book;
 use refundry_domain::refusal::Refusal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -145,10 +144,10 @@ impl Call {
 }
 
 /// An answer, or the problem; for claims, it is kept as it is.
-pub fn rendered(
-    result: Result<&Book, &Refusal>,
+pub fn rendered<T>(
+    result: Result<&T, &Refusal>,
     status: u16,
-    view: impl FnOnce(&Book) -> Vec<u8>,
+    view: impl FnOnce(&T) -> Vec<u8>,
 ) -> Answer {
     match result {
         Ok(book) => Answer { status, body: view(book) },
@@ -177,7 +176,11 @@ pub fn created(view: &impl Serialize) -> Response {
 }
 
 /// The answer to a command, rendered by the same function whether or not it was kept.
-pub fn answered(answered: Answered, render: Render, dry_run: bool) -> Result<Response, Problem> {
+pub fn answered<T>(
+    answered: Answered<T>,
+    render: Render<T>,
+    dry_run: bool,
+) -> Result<Response, Problem> {
     let (mut answer, replayed) = match answered {
         Answered::Done { answer: Some(answer), .. }
         | Answered::Refused { answer: Some(answer), .. } => (answer, false),

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod call;
+mod credits;
 mod deliveries;
 mod events;
 pub mod format;

@@ -1,6 +1,6 @@
 //! How a rule's "no" looks in `/v1`.
 
-use refundry_domain::refusal::Refusal;
+use refundry_domain::refusal::{CreditRefusal, Refusal};
 
 use crate::dialects::shared::problem::{At, Problem};
 
@@ -44,6 +44,21 @@ fn entry(refusal: &Refusal) -> (u16, &'static str) {
         Refusal::WrongTransactionState { .. } => (409, "Not in this state"),
         Refusal::NotYoursToReport { .. } => (409, "Not yours to report"),
         Refusal::Leased { .. } => (409, "Being processed"),
+        Refusal::Credit(refusal) => credit(refusal),
+    }
+}
+
+fn credit(refusal: &CreditRefusal) -> (u16, &'static str) {
+    match refusal {
+        CreditRefusal::UnknownAccount => (404, "No such credit account"),
+        CreditRefusal::UnknownEntry => (404, "No such entry"),
+        CreditRefusal::NotAGiftCard { .. } => (422, "Not a gift card"),
+        CreditRefusal::NotASpend { .. } => (422, "Not a spend"),
+        CreditRefusal::AlreadyUndone { .. } => (409, "Undone already"),
+        CreditRefusal::OtherCurrency { .. } => (422, "Other currency than the credit account"),
+        CreditRefusal::MoreThanSpent { .. } => (422, "More than was spent"),
+        CreditRefusal::NotEnough { .. } => (422, "Balance too low"),
+        CreditRefusal::Full { .. } => (422, "Balance too high"),
     }
 }
 

@@ -89,7 +89,8 @@ impl From<Refusal> for No {
             | Refusal::WrongState { .. }
             | Refusal::WrongTransactionState { .. }
             | Refusal::NotYoursToReport { .. }
-            | Refusal::Leased { .. } => 400,
+            | Refusal::Leased { .. }
+            | Refusal::Credit(_) => 400,
         };
         No::new(status, refusal.to_string())
     }

@@ -151,7 +151,9 @@ impl Transaction {
                     status: Status::of(back.state).name(),
                     processor: match back.execution {
                         Execution::Automatic => back.provider.clone(),
-                        Execution::Notify | Execution::Manual => EXTERNAL.to_owned(),
+                        Execution::Notify | Execution::Manual | Execution::Internal => {
+                            EXTERNAL.to_owned()
+                        }
                     },
                     bank_account_details: None,
                     return_item_ids: returned_items(refund, of),

@@ -34,3 +34,9 @@ pub fn utc(at: Timestamp, digits: u8) -> String {
 pub fn moment(text: &str) -> Option<Timestamp> {
     text.parse().ok().map(|at: jiff::Timestamp| Timestamp(at.as_millisecond()))
 }
+
+/// `YYYY-MM-DDTHH:MM:SS.mmm` by UTC, without its offset, which APIs write in ways of their own.
+pub fn with_millis(at: Timestamp) -> String {
+    let millis = at.0.rem_euclid(1000);
+    format!("{}.{millis:03}", plain(at, &TimeZone::UTC).replacen(' ', "T", 1))
+}

@@ -3,6 +3,7 @@
 mod administers;
 pub mod body;
 pub mod credential;
+mod credits;
 pub mod dates;
 pub mod desk;
 pub mod exact;
@@ -11,3 +12,4 @@ pub mod problem;
 pub mod replay;
 pub mod right;
 mod tells;
+pub mod tokens;

@@ -31,8 +31,13 @@ pub struct Once {
 
 impl Once {
     /// The claim of the request, whose kept answer `render` makes.
-    pub fn claim(self, render: Render) -> Claim {
-        Claim { key: self.key, fingerprint: self.fingerprint, render }
+    pub fn claim<T>(self, render: Render<T>) -> Claim<T> {
+        Claim { key: self.key, fingerprint: self.fingerprint, done_only: false, render }
+    }
+
+    /// As [`Once::claim`], and a refusal is not kept: the same request may be tried again.
+    pub fn claim_when_done(self, render: Render) -> Claim {
+        Claim { done_only: true, ..self.claim(render) }
     }
 
     pub fn new(key: &str, parts: [&[u8]; 4]) -> Once {

@@ -23,7 +23,9 @@ macro_rules! migrations {
             3 "0003_webhooks",
             4 "0004_day_keys",
             5 "0005_tracking",
+            6 "0006_credit",
             7 "0007_outside",
+            9 "0009_notes_and_tokens",
         )
     };
 }

@@ -394,3 +394,19 @@ pub async fn key_with_digest(lent: &mut Lent, id: KeyId) -> Result<Option<KeyAnd
     let sealed = one(lent, sql, vec![&key.merchant.0, &hash]).await?.map(|row| row.get(0));
     Ok(Some((key, sealed)))
 }
+
+/// Whether the token was not used before.
+pub async fn spend_token(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    digest: [u8; 32],
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Fail> {
+    let sql = "DELETE FROM spent_tokens WHERE merchant = $1 AND until < $2";
+    many(lent, sql, vec![&merchant.0, &now.0]).await?;
+    let bytes = &digest[..];
+    let sql = "INSERT INTO spent_tokens (merchant, digest, until) VALUES ($1, $2, $3) \
+        ON CONFLICT DO NOTHING RETURNING 1";
+    Ok(one(lent, sql, vec![&merchant.0, &bytes, &until.0]).await?.is_some())
+}

@@ -19,7 +19,7 @@ use super::pool::{self, Lent, Params, Step};
 use super::shelf::{Kept, NewClaim, NewEvent, Shelf};
 use super::write::Rows;
 use crate::store::settle::{self, Loaded, decision, digest, put};
-use crate::store::{Intent, Settlement, StoreError, facts};
+use crate::store::{Answer, Claim, Intent, Settlement, StoreError, facts};
 
 /// How many intents share a transaction at most.
 const MOST_INTENTS: usize = 128;
@@ -285,7 +285,7 @@ async fn transaction(
 }
 
 /// Writes what the batch leaves and commits it.
-async fn write(lent: &mut Lent, merchant: MerchantId, shelf: &Shelf) -> Result<(), Fail> {
+pub async fn write(lent: &mut Lent, merchant: MerchantId, shelf: &Shelf) -> Result<(), Fail> {
     let rows = Rows::of(shelf);
     let statements = rows.statements();
     if statements.is_empty() {
@@ -320,19 +320,17 @@ fn settle(
     let claim = intent.claim.as_ref().filter(|_| !intent.dry_run);
     let mut place = None;
     if let Some(claim) = claim {
-        if let Some(kept) = shelf.claims.get(&digest(&claim.key)) {
-            return Ok(match &kept.answer {
-                Some((fingerprint, answer)) if *fingerprint == claim.fingerprint => {
-                    Settlement::Replayed(answer.clone())
-                }
-                Some(_) | None => Settlement::KeyReused,
-            });
+        match settled_before(shelf, claim) {
+            Some(Some(answer)) => return Ok(Settlement::Replayed(answer)),
+            Some(None) => return Ok(Settlement::KeyReused),
+            None => {}
         }
         place = Some(numbers.take());
     }
     let before = numbers.clone();
     let decided = match shelf.target(&intent.target)? {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            loaded.book.account = shelf.wanted_account(&loaded.book, &intent.command);
             let taken = reference(shelf, numbers, intent);
             decision(instance, numbers, intent, Some(loaded), taken)
         }
@@ -354,6 +352,10 @@ fn settle(
                     link(shelf, numbers, intent, &mut loaded, fact);
                 }
                 shelf.put_back(&loaded, &changes, &intent.target);
+                if let Some(account) = &mut loaded.book.account {
+                    let by = (&intent.by, intent.at);
+                    shelf.put_credit(numbers, account, &changes.credit, by);
+                }
             }
             let answer = render(Ok(&loaded.book));
             keep(shelf, intent, place, answer.as_ref());
@@ -362,10 +364,18 @@ fn settle(
         }
         Err(refusal) => {
             let answer = render(Err(&refusal));
+            let place = place.filter(|_| claim.is_some_and(|claim| !claim.done_only));
             keep(shelf, intent, place, answer.as_ref());
             Ok(Settlement::Refused { refusal, answer })
         }
     }
+}
+
+/// What became of the claim's key: nothing yet, an answer to the same request, or something else.
+pub fn settled_before<T>(shelf: &Shelf, claim: &Claim<T>) -> Option<Option<Answer>> {
+    let kept = shelf.claims.get(&digest(&claim.key))?;
+    let same = kept.answer.as_ref().filter(|(before, _)| *before == claim.fingerprint);
+    Some(same.map(|(_, answer)| answer.clone()))
 }
 
 /// Who has the wanted reference. When none is wanted, sees to it that the digits of the next
@@ -417,12 +427,7 @@ fn link(
 }
 
 /// Keeps the answer in its place, which a dry run does not have.
-fn keep(
-    shelf: &mut Shelf,
-    intent: &Intent,
-    place: Option<i64>,
-    answer: Option<&crate::store::Answer>,
-) {
+fn keep(shelf: &mut Shelf, intent: &Intent, place: Option<i64>, answer: Option<&Answer>) {
     let (Some(claim), Some(number), Some(answer)) = (&intent.claim, place, answer) else { return };
     let digest = digest(&claim.key);
     let kept = Kept { answer: Some((claim.fingerprint, answer.clone())) };

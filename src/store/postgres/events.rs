@@ -63,7 +63,9 @@ async fn start(
         WHERE t.merchant = $1 AND t.number = $2 UNION ALL \
         SELECT o.number, o.last_event, 4 FROM returns q JOIN orders o ON o.merchant = q.merchant \
         AND o.number = q.order_number WHERE q.merchant = $1 AND q.number = $2 UNION ALL \
-        SELECT 0, last_event, 5 FROM merchants WHERE number = $1) AS found ORDER BY rank LIMIT 1";
+        SELECT number, last_event, 5 FROM credit_accounts \
+        WHERE merchant = $1 AND number = $2 UNION ALL \
+        SELECT 0, last_event, 6 FROM merchants WHERE number = $1) AS found ORDER BY rank LIMIT 1";
     let (sql, number) = match (filter.order, filter.subject) {
         (Some(order), _) => (of_order, order.0),
         (None, subject) => (of_row, subject.unwrap_or(0)),

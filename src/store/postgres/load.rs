@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use refundry_domain::changes::Queue;
 use refundry_domain::command::{Command, Target};
+use refundry_domain::credit::AccountKind;
 use refundry_domain::ids::{MerchantId, Numbers, OrderRef};
+use refundry_domain::outcome::Reporter;
 use tokio_postgres::Row;
 
+use super::credits::{self, HeldAccount};
 use super::fail::Fail;
 use super::pool::{Lent, Params, Step};
 use super::rows::{Cells, select, storable};
@@ -29,6 +32,8 @@ pub struct Wanted {
     new_orders: BTreeSet<String>,
     new_returns: BTreeSet<String>,
     numbers: i64,
+    /// Whether a refund may be credited to an account, or taken back from one.
+    credits: bool,
 }
 
 impl Wanted {
@@ -49,6 +54,7 @@ impl Wanted {
                 wanted.digests.insert(digest(&claim.key));
             }
             wanted.numbers += 4 + reserve(&intent.command);
+            wanted.credits |= credits(&intent.command);
             if let Command::RegisterOrder(new) = &*intent.command {
                 wanted.new_orders.extend(new.reference.clone());
             }
@@ -68,11 +74,32 @@ impl Wanted {
     }
 }
 
+fn credits(command: &Command) -> bool {
+    match command {
+        Command::RequestRefund(ask) => AccountKind::of(ask.to).is_some(),
+        Command::Confirm { .. } => true,
+        Command::Report(report) => report.by == Reporter::Caller,
+        Command::RegisterOrder(_)
+        | Command::RecordPayment(_)
+        | Command::ChangeOrder(_)
+        | Command::OpenReturn(_)
+        | Command::ChangeReturn(_)
+        | Command::ChangeRefund(_)
+        | Command::Cancel { .. }
+        | Command::Retry
+        | Command::GiveInformation { .. }
+        | Command::Expire
+        | Command::Start { .. }
+        | Command::Annotate { .. } => false,
+    }
+}
+
 /// How many numbers a command usually needs, beyond a few.
 fn reserve(command: &Command) -> i64 {
     let many = |count: usize| i64::try_from(count).unwrap_or(0);
     match command {
         Command::RegisterOrder(new) => 2 * many(new.payments.len()),
+        Command::RequestRefund(ask) if AccountKind::of(ask.to).is_some() => 8,
         Command::RequestRefund(_) | Command::Retry | Command::ChangeRefund(_) => 2,
         Command::RecordPayment(_)
         | Command::ChangeOrder(_)
@@ -83,7 +110,8 @@ fn reserve(command: &Command) -> i64 {
         | Command::GiveInformation { .. }
         | Command::Expire
         | Command::Start { .. }
-        | Command::Report(_) => 0,
+        | Command::Report(_)
+        | Command::Annotate { .. } => 0,
     }
 }
 
@@ -144,7 +172,7 @@ pub async fn resolve(
 
 /// A transaction of one moment after another: each statement sees what was committed before it, so
 /// the books are as they are once they are locked.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// What to do about orders that another transaction has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -187,6 +215,9 @@ pub async fn load(
         plan.add(Kind::Refunds, (refunds_sql(), vec![&merchant.0, &refunds]));
         plan.add(Kind::Transactions, (transactions_sql(), vec![&merchant.0, &refunds]));
         plan.add(Kind::Work, (work_sql(), vec![&merchant.0, &pay, &subjects]));
+    }
+    if wanted.credits {
+        plan.add(Kind::Accounts, (accounts_sql(), vec![&merchant.0, &orders, &refunds]));
     }
     if !digests.is_empty() {
         plan.add(Kind::Claims, (CLAIMS, vec![&merchant.0, &digests]));
@@ -251,6 +282,7 @@ enum Kind {
     Refunds,
     Transactions,
     Work,
+    Accounts,
     Claims,
     OrderReferences,
     ReturnReferences,
@@ -258,7 +290,7 @@ enum Kind {
 }
 
 pub const NUMBERS: &str = "SELECT nextval('numbers') FROM generate_series(1, $1::bigint)";
-const CLAIMS: &str = "SELECT c.digest, a.fingerprint, a.status, a.body FROM claims c \
+pub const CLAIMS: &str = "SELECT c.digest, a.fingerprint, a.status, a.body FROM claims c \
     LEFT JOIN answers a ON a.merchant = c.merchant AND a.number = c.answer \
     WHERE c.merchant = $1 AND c.digest = ANY($2)";
 const ORDER_REFERENCES: &str =
@@ -278,6 +310,20 @@ fn orders_sql(busy: Busy) -> &'static str {
             "orders WHERE merchant = $1 AND number = ANY($2) ORDER BY number FOR UPDATE"
         ),
     }
+}
+
+/// The accounts of the orders' customers, and those of the refunds that are credited. They are
+/// locked after all orders, and in order of number, so that no two batches wait in a circle.
+fn accounts_sql() -> &'static str {
+    select!(
+        ACCOUNT,
+        "credit_accounts WHERE merchant = $1 AND number IN (\
+        SELECT a.number FROM orders o JOIN credit_accounts a ON a.merchant = o.merchant \
+        AND a.customer = o.customer_reference AND a.currency = o.currency AND a.refund IS NULL \
+        WHERE o.merchant = $1 AND o.number = ANY($2) UNION ALL \
+        SELECT number FROM credit_accounts WHERE merchant = $1 AND refund = ANY($3)) \
+        ORDER BY number FOR UPDATE"
+    )
 }
 
 /// The order's number comes last.
@@ -377,6 +423,10 @@ fn read(kind: &Kind, rows: &[Row], merchant: MerchantId, shelf: &mut Shelf) -> R
                 let (_, work) = rows::work(&mut cells)?;
                 shelf.work.insert((work.queue, work.subject), Some(work));
             }
+            Kind::Accounts => {
+                let account = credits::account(row)?;
+                shelf.accounts.insert(account.id.0, HeldAccount { account, mark: None });
+            }
             Kind::Claims => {
                 let digest: &[u8] = row.get(0);
                 let digest = digest.try_into().map_err(|_| damaged("a claim's digest"))?;
@@ -393,7 +443,7 @@ fn read(kind: &Kind, rows: &[Row], merchant: MerchantId, shelf: &mut Shelf) -> R
     Ok(())
 }
 
-fn kept(row: &Row) -> Result<Kept, Fail> {
+pub fn kept(row: &Row) -> Result<Kept, Fail> {
     let Some(fingerprint): Option<&[u8]> = row.get(1) else { return Ok(Kept { answer: None }) };
     let fingerprint = fingerprint.try_into().map_err(|_| damaged("a claim's fingerprint"))?;
     let (status, body): (i64, Vec<u8>) = (row.get(2), row.get(3));

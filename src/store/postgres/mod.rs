@@ -5,6 +5,7 @@ mod batch;
 pub mod bench;
 mod connections;
 mod copy;
+mod credits;
 mod events;
 mod fail;
 mod feed;
@@ -40,6 +41,7 @@ use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
+use tokio::sync::Semaphore;
 
 use self::batch::{Merchants, Queues, Settled};
 pub use self::copy::PostgresSide;
@@ -94,6 +96,8 @@ struct Books {
     /// How many batches are carried out at once.
     lanes: usize,
     queues: Queues,
+    /// How many commands about accounts are carried out at once.
+    credits: Semaphore,
     merchants: Merchants,
     watch: Arc<Watch>,
     horizon: Horizon,
@@ -107,13 +111,15 @@ impl Books {
         watch: Arc<Watch>,
         replica: i64,
     ) -> Books {
+        let lanes = (options.connections / CONNECTIONS_A_LANE).max(1);
         Books {
             pool,
             timeout: options.timeout,
             instance,
             replica,
-            lanes: (options.connections / CONNECTIONS_A_LANE).max(1),
+            lanes,
             queues: Queues::default(),
+            credits: Semaphore::new(lanes),
             merchants: Merchants::default(),
             watch,
             horizon: Horizon::default(),
@@ -383,6 +389,16 @@ impl Store for PostgresStore {
 
     async fn forget_deliveries(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         asked!(self, lent => hooks::forget(lent, before, limit))
+    }
+
+    async fn spend_token(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        asked!(self, lent => admin::spend_token(lent, merchant, digest, until, now))
     }
 
     fn instance(&self) -> Arc<str> {

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Mark, Queue, Work, WorkChange};
 use refundry_domain::command::Target;
+use refundry_domain::credit::Entry;
 use refundry_domain::ids::{OrderRef, TransactionId};
 use refundry_domain::order::{Line, Order, Payment};
 use refundry_domain::refund::Refund;
 use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::Return;
 
+use super::credits::HeldAccount;
 use super::fail::{Fail, missing};
 use crate::store::Answer;
 use crate::store::settle::Loaded;
@@ -56,6 +58,7 @@ impl Held {
             refund: None,
             subject: None,
             work: None,
+            account: None,
         };
         Loaded { book, last_event: self.last_event, last_refund: self.last_refund }
     }
@@ -130,6 +133,10 @@ pub struct Shelf {
     pub return_references: HashMap<String, i64>,
     /// Numbers whose digits somebody has taken as a reference.
     pub taken_digits: BTreeSet<i64>,
+    /// Those that were locked, and those that the batch has opened.
+    pub accounts: BTreeMap<i64, HeldAccount>,
+    /// New ones.
+    pub entries: Vec<Entry>,
     pub events: Vec<NewEvent>,
     pub new_claims: Vec<NewClaim>,
 }
@@ -283,9 +290,11 @@ impl Shelf {
         self.refunds.insert(refund.id.0, held);
     }
 
-    /// The newest event or refund of an order that was locked, from where its numbers go on.
+    /// The newest event or refund of an order or account that was locked, from where its numbers go on.
     pub fn highest(&self) -> i64 {
-        self.orders.values().map(|held| held.last_event.max(held.last_refund)).max().unwrap_or(0)
+        let orders = self.orders.values().map(|held| held.last_event.max(held.last_refund));
+        let accounts = self.accounts.values().map(|held| held.account.last_event);
+        orders.chain(accounts).max().unwrap_or(0)
     }
 }
 

@@ -58,6 +58,7 @@ pub async fn order(
         refund: None,
         subject: None,
         work: None,
+        account: None,
     }))
 }
 

@@ -110,7 +110,7 @@ sql!(
         "number int, order_number int, currency text, kind text, parent int, \
         return_number int, provider text, method text, provider_reference text, \
         amount int, captured int, held int, refunded int, disputed int, blocked int, \
-        created_at int, updated_at int"
+        created_at int, updated_at int, metadata text"
     )
 );
 sql!(
@@ -119,7 +119,7 @@ sql!(
         "transactions",
         1,
         "number int, captured int, held int, refunded int, disputed int, blocked int, \
-        updated_at int"
+        updated_at int, metadata text"
     )
 );
 sql!(
@@ -140,7 +140,7 @@ sql!(
         1,
         "number int, state text, sends int, first_sent_at int, failure_code text, \
         failure_message text, superseded flag, contradicted flag, message text, \
-        provider_reference text, updated_at int, settled_at int"
+        provider_reference text, updated_at int, settled_at int, metadata text"
     )
 );
 sql!(
@@ -206,4 +206,29 @@ sql!(INSERT_CLAIMS, insert("claims", "digest bytes, answer int"));
 sql!(
     INSERT_ANSWERS,
     insert("answers", "number int, fingerprint bytes, status int, answered_at int, body bytes")
+);
+sql!(
+    INSERT_ACCOUNTS,
+    insert(
+        "credit_accounts",
+        "number int, kind text, currency text, customer text, refund int, balance int, \
+        chain_length int, chain_hash bytes, last_event int, created_at int, updated_at int"
+    )
+);
+sql!(
+    UPDATE_ACCOUNTS,
+    update(
+        "credit_accounts",
+        1,
+        "number int, balance int, code_digest bytes, code_last_four text, chain_length int, \
+        chain_hash bytes, last_event int, updated_at int"
+    )
+);
+sql!(
+    INSERT_ENTRIES,
+    insert(
+        "credit_entries",
+        "number int, account int, kind text, amount int, balance int, refund int, \
+        transaction_number int, undoes int, reference text, done_by text, happened_at int"
+    )
 );

@@ -2,6 +2,7 @@
 //! them and the commit in one round trip.
 
 use refundry_domain::changes::Mark;
+use refundry_domain::credit::{Account, Entry};
 use refundry_domain::order::{Line, Metadata, Order, Payment, tracking_ids};
 use refundry_domain::outcome::Failure;
 use refundry_domain::refund::{Refund, RefundTransaction};
@@ -22,17 +23,17 @@ pub struct Statement<'a> {
 }
 
 /// The columns of a statement, made from rows.
-struct Columns<'a, T> {
+pub struct Columns<'a, T> {
     rows: &'a [T],
     made: Vec<Column<'a>>,
 }
 
 impl<'a, T> Columns<'a, T> {
-    fn of(rows: &'a [T]) -> Columns<'a, T> {
+    pub fn of(rows: &'a [T]) -> Columns<'a, T> {
         Columns { rows, made: Vec::new() }
     }
 
-    fn with<V: Send + Sync + 'a>(mut self, value: impl Fn(&'a T) -> V) -> Columns<'a, T>
+    pub fn with<V: Send + Sync + 'a>(mut self, value: impl Fn(&'a T) -> V) -> Columns<'a, T>
     where
         Vec<V>: ToSql,
     {
@@ -40,7 +41,7 @@ impl<'a, T> Columns<'a, T> {
         self
     }
 
-    fn sql(self, sql: &'static str) -> Option<Statement<'a>> {
+    pub fn sql(self, sql: &'static str) -> Option<Statement<'a>> {
         (!self.rows.is_empty()).then_some(Statement { sql, columns: self.made })
     }
 }
@@ -63,6 +64,9 @@ pub struct Rows<'a> {
     transactions: Vec<&'a RefundTransaction>,
     work: Vec<&'a refundry_domain::changes::Work>,
     no_work: Vec<(&'static str, i64)>,
+    pub new_accounts: Vec<&'a Account>,
+    pub accounts: Vec<&'a Account>,
+    pub entries: &'a [Entry],
     events: &'a [NewEvent],
     claims: Vec<&'a NewClaim>,
     /// Names by which orders and refunds are found.
@@ -71,7 +75,7 @@ pub struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub fn of(shelf: &'a Shelf) -> Rows<'a> {
-        let mut rows = Rows { events: &shelf.events, ..Rows::default() };
+        let mut rows = Rows { events: &shelf.events, entries: &shelf.entries, ..Rows::default() };
         for held in shelf.orders.values() {
             rows.of_order(held);
         }
@@ -100,6 +104,14 @@ impl<'a> Rows<'a> {
                 None => rows.no_work.push((queue.name(), *subject)),
             }
         }
+        for held in shelf.accounts.values() {
+            match held.mark {
+                Some(Mark::New) => rows.new_accounts.push(&held.account),
+                Some(Mark::Changed) => rows.accounts.push(&held.account),
+                None => {}
+            }
+        }
+        rows.new_accounts.sort_unstable_by_key(|row| (&row.customer, row.kind, row.currency));
         rows.claims = shelf.new_claims.iter().collect();
         rows.claims.sort_unstable_by_key(|claim| claim.digest);
         rows
@@ -150,6 +162,9 @@ impl<'a> Rows<'a> {
             self.answered(),
             self.inserted_orders(),
             self.inserted_returns(),
+            self.inserted_accounts(),
+            self.updated_accounts(),
+            self.inserted_entries(),
             self.updated_orders(),
             self.inserted_lines(),
             self.updated_lines(),
@@ -272,6 +287,7 @@ impl<'a> Rows<'a> {
             .with(|(_, row)| row.blocked.get())
             .with(|(_, row)| row.created_at.0)
             .with(|(_, row)| row.updated_at.0)
+            .with(|(_, row)| encode::metadata(&row.metadata))
             .sql(&INSERT_PAYMENTS)
     }
 
@@ -284,6 +300,7 @@ impl<'a> Rows<'a> {
             .with(|row| row.disputed.get())
             .with(|row| row.blocked.get())
             .with(|row| row.updated_at.0)
+            .with(|row| encode::metadata(&row.metadata))
             .sql(&UPDATE_PAYMENTS)
     }
 
@@ -329,6 +346,7 @@ impl<'a> Rows<'a> {
             .with(|row| row.provider_reference.as_deref())
             .with(|row| row.updated_at.0)
             .with(|row| row.settled_at.map(|at| at.0))
+            .with(|row| encode::metadata(&row.metadata))
             .sql(&UPDATE_TRANSACTIONS)
     }
 

@@ -295,3 +295,18 @@ pub fn key_with_digest(conn: &Connection, id: KeyId) -> Result<Option<KeyAndDige
     let sealed = load::one(conn, sql, (key.merchant.0, key.hash), |row| Ok(row.get(0)?))?;
     Ok(Some((key, sealed)))
 }
+
+/// Whether the token was not used before.
+pub fn spend_token(
+    conn: &Connection,
+    merchant: MerchantId,
+    digest: [u8; 32],
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Fail> {
+    let sql = "DELETE FROM spent_tokens WHERE merchant = ?1 AND until < ?2";
+    conn.prepare_cached(sql)?.execute((merchant.0, now.0))?;
+    let sql = "INSERT INTO spent_tokens (merchant, digest, until) VALUES (?1, ?2, ?3) \
+        ON CONFLICT DO NOTHING";
+    Ok(conn.prepare_cached(sql)?.execute((merchant.0, digest, until.0))? == 1)
+}

@@ -4,13 +4,13 @@ use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Mark};
 use refundry_domain::command::{Command, Target};
 use refundry_domain::event::Fact;
-use refundry_domain::ids::Numbers;
+use refundry_domain::ids::{MerchantId, Numbers, Timestamp};
 use refundry_domain::refusal::Refusal;
 use rusqlite::{Connection, params};
 
 use super::load::{self, Referenced};
 use super::shelf::{self, Shelf};
-use super::{Fail, write};
+use super::{Fail, credits, write};
 use crate::store::facts::{self, Unlinked};
 use crate::store::settle::{self, Loaded, decision, digest, put};
 use crate::store::{Answer, Claim, Intent, Settlement};
@@ -41,14 +41,20 @@ pub fn settle(
     let claim = intent.claim.as_ref().filter(|_| !intent.dry_run);
     let mut place = None;
     if let Some(claim) = claim {
-        match take(conn, batch, intent, claim)? {
+        match take(conn, batch, intent.merchant, claim)? {
             Ok(number) => place = Some(number),
-            Err(settled) => return Ok(settled),
+            Err(Some(answer)) => return Ok(Settlement::Replayed(answer)),
+            Err(None) => return Ok(Settlement::KeyReused),
         }
     }
     let before = batch.numbers.clone();
     let decided = match load(conn, batch, intent)? {
-        Ok((loaded, taken)) => decision(instance, &mut batch.numbers, intent, loaded, taken),
+        Ok((mut loaded, taken)) => {
+            if let Some(loaded) = &mut loaded {
+                loaded.book.account = credits::wanted(conn, &loaded.book, &intent.command)?;
+            }
+            decision(instance, &mut batch.numbers, intent, loaded, taken)
+        }
         Err(refusal) => Err(refusal),
     };
     if intent.dry_run || decided.is_err() {
@@ -64,21 +70,26 @@ pub fn settle(
             Ok(Settlement::Done { book: Box::new(loaded.book), answer, work })
         }
         Err(refusal) => {
+            if let Some(claim) = claim.filter(|claim| claim.done_only) {
+                let sql = "DELETE FROM claims WHERE merchant = ?1 AND digest = ?2";
+                conn.prepare_cached(sql)?.execute((intent.merchant.0, digest(&claim.key)))?;
+                place = None;
+            }
             let answer = answer(conn, intent, place, Err(&refusal))?;
             Ok(Settlement::Refused { refusal, answer })
         }
     }
 }
 
-/// Takes the claim's key, and says under which number its answer is to be kept; or what the key
-/// was used for before.
-fn take(
+/// Takes the claim's key, and says under which number its answer is to be kept; or what the same
+/// request was answered before, if the key was used for that and it is still known.
+pub fn take<T>(
     conn: &Connection,
     batch: &mut Batch,
-    intent: &Intent,
-    claim: &Claim,
-) -> Result<Result<i64, Settlement>, Fail> {
-    let (merchant, digest) = (intent.merchant.0, digest(&claim.key));
+    merchant: MerchantId,
+    claim: &Claim<T>,
+) -> Result<Result<i64, Option<Answer>>, Fail> {
+    let (merchant, digest) = (merchant.0, digest(&claim.key));
     let number = batch.numbers.peek();
     let sql = "INSERT INTO claims (merchant, digest, answer) VALUES (?1, ?2, ?3) \
         ON CONFLICT DO NOTHING";
@@ -91,12 +102,9 @@ fn take(
         let fingerprint: [u8; 32] = row.get(0)?;
         Ok((fingerprint, Answer { status: row.get(1)?, body: row.get(2)? }))
     })?;
-    Ok(Err(match kept {
-        Some((fingerprint, answer)) if fingerprint == claim.fingerprint => {
-            Settlement::Replayed(answer)
-        }
-        Some(_) | None => Settlement::KeyReused,
-    }))
+    Ok(Err(kept
+        .filter(|(fingerprint, _)| *fingerprint == claim.fingerprint)
+        .map(|(_, answer)| answer)))
 }
 
 /// A book to decide on, if there is to be one already, and who has the wanted reference.
@@ -175,6 +183,9 @@ fn apply(
         None if changes.facts.is_empty() => {}
         None => write::order(conn, loaded, Mark::Changed)?,
     }
+    if let Some(account) = &mut loaded.book.account {
+        credits::write(conn, batch, account, &changes.credit, (&intent.by, intent.at))?;
+    }
     let whole = !matches!(intent.target, Target::Return(_));
     batch.shelf.put(loaded, changes, whole);
     Ok(())
@@ -232,16 +243,27 @@ fn answer(
     let Some(claim) = &intent.claim else { return Ok(None) };
     let answer = (claim.render)(outcome);
     if let Some(number) = place {
-        let sql = "INSERT INTO answers (number, merchant, fingerprint, status, answered_at, body) \
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        conn.prepare_cached(sql)?.execute(params![
-            number,
-            intent.merchant.0,
-            claim.fingerprint,
-            answer.status,
-            intent.at.0,
-            answer.body,
-        ])?;
+        keep(conn, number, (intent.merchant, intent.at), claim.fingerprint, &answer)?;
     }
     Ok(Some(answer))
+}
+
+pub fn keep(
+    conn: &Connection,
+    number: i64,
+    (merchant, at): (MerchantId, Timestamp),
+    fingerprint: [u8; 32],
+    answer: &Answer,
+) -> Result<(), Fail> {
+    let sql = "INSERT INTO answers (number, merchant, fingerprint, status, answered_at, body) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    conn.prepare_cached(sql)?.execute(params![
+        number,
+        merchant.0,
+        fingerprint,
+        answer.status,
+        at.0,
+        answer.body,
+    ])?;
+    Ok(())
 }

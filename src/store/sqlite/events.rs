@@ -59,6 +59,12 @@ fn chain_of(conn: &Connection, merchant: MerchantId, subject: i64) -> Result<Opt
     if let Some(start) = order_start(conn, merchant, subject)? {
         return Ok(Some(start));
     }
+    let sql = "SELECT number, last_event FROM credit_accounts WHERE merchant = ?1 AND number = ?2";
+    let account =
+        load::one(conn, sql, (merchant.0, subject), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let Some(start) = account {
+        return Ok(Some(start));
+    }
     for sql in [
         "SELECT order_number FROM refunds WHERE merchant = ?1 AND number = ?2",
         "SELECT order_number FROM transactions WHERE merchant = ?1 AND number = ?2",

@@ -93,6 +93,7 @@ fn book(conn: &Connection, merchant: MerchantId, head: Head) -> Result<Loaded, F
         refund: None,
         subject: None,
         work: None,
+        account: None,
     };
     Ok(Loaded { book, last_event: head.last_event, last_refund: head.last_refund })
 }

@@ -16,6 +16,7 @@ mod checkpoint;
 mod commit;
 mod connections;
 mod copy;
+mod credits;
 mod events;
 mod fail;
 mod hooks;
@@ -72,6 +73,8 @@ pub struct SqliteStore {
     health: Arc<RwLock<Health>>,
     standing: Arc<RwLock<Standing>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    /// Commands about accounts, which the next turn of the writer takes all at once.
+    credits: credits::Waiting,
 }
 
 impl SqliteStore {
@@ -122,6 +125,7 @@ impl SqliteStore {
             health,
             standing,
             threads: Mutex::new(threads),
+            credits: credits::Waiting::default(),
         }))
     }
 
@@ -335,6 +339,21 @@ impl Store for SqliteStore {
 
     async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError> {
         self.read(move |conn| admin::key_with_digest(conn, key)).await
+    }
+
+    async fn spend_token(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |writer| {
+            writer.transaction(|writer, _| {
+                admin::spend_token(&writer.conn, merchant, digest, until, now)
+            })
+        })
+        .await
     }
 
     fn instance(&self) -> Arc<str> {

@@ -1,6 +1,7 @@
 //! Rows of this database as values of the domain.
 
 use refundry_domain::changes::Work;
+use refundry_domain::credit::{Account, Entry};
 use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::{Connection, Key, Merchant};
 use refundry_domain::order::Line;
@@ -11,10 +12,10 @@ use rusqlite::Row;
 use super::Fail;
 use crate::store::rows::{self as shared};
 pub use crate::store::rows::{
-    CONNECTION, ENDPOINT, EVENT, Head, KEY, LINE, MERCHANT, ORDER, REFUND, RETURN, SEAL,
-    TRANSACTION, WORK,
+    ACCOUNT, CONNECTION, ENDPOINT, ENTRY, EVENT, Head, KEY, LINE, MERCHANT, ORDER, REFUND, RETURN,
+    SEAL, TRANSACTION, WORK,
 };
-use crate::store::{Event, Seal, TransactionRow, encode};
+use crate::store::{Event, Seal, TransactionRow, credits, encode};
 
 pub fn order(row: &Row<'_>, merchant: MerchantId) -> Result<Head, Fail> {
     shared::order(&mut Columns::of(row), merchant)
@@ -60,6 +61,14 @@ pub fn work(row: &Row<'_>) -> Result<(MerchantId, Work), Fail> {
 
 pub fn seal(row: &Row<'_>) -> Result<Seal, Fail> {
     shared::seal(&mut Columns::of(row))
+}
+
+pub fn account(row: &Row<'_>) -> Result<Account, Fail> {
+    credits::account(&mut Columns::of(row))
+}
+
+pub fn entry(row: &Row<'_>) -> Result<Entry, Fail> {
+    credits::entry(&mut Columns::of(row))
 }
 
 /// The columns of a row, one after the other.

@@ -116,7 +116,8 @@ impl Shelf {
 }
 
 fn without_refund(loaded: &Loaded) -> Loaded {
-    let Book { order, lines, payments, returns, refund: _, subject: _, work: _ } = &loaded.book;
+    let Book { order, lines, payments, returns, refund: _, subject: _, work: _, account: _ } =
+        &loaded.book;
     let book = Book {
         order: order.clone(),
         lines: lines.clone(),
@@ -125,6 +126,7 @@ fn without_refund(loaded: &Loaded) -> Loaded {
         refund: None,
         subject: None,
         work: None,
+        account: None,
     };
     Loaded { book, last_event: loaded.last_event, last_refund: loaded.last_refund }
 }

@@ -168,8 +168,9 @@ fn line(conn: &Connection, book: &Book, line: &Line, mark: Mark) -> Result<(), F
 fn new_payment(conn: &Connection, book: &Book, payment: &Payment) -> Result<(), Fail> {
     let sql = "INSERT INTO transactions (merchant, number, order_number, currency, kind, parent, \
         return_number, provider, method, provider_reference, amount, captured, held, refunded, \
-        disputed, blocked, created_at, updated_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        disputed, blocked, created_at, updated_at, metadata) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
+        ?19)";
     conn.prepare_cached(sql)?.execute(params![
         book.order.merchant.0,
         payment.id.0,
@@ -189,13 +190,14 @@ fn new_payment(conn: &Connection, book: &Book, payment: &Payment) -> Result<(), 
         payment.blocked.get(),
         payment.created_at.0,
         payment.updated_at.0,
+        encode::metadata(&payment.metadata),
     ])?;
     Ok(())
 }
 
 fn payment(conn: &Connection, merchant: MerchantId, payment: &Payment) -> Result<(), Fail> {
     let sql = "UPDATE transactions SET captured = ?3, held = ?4, refunded = ?5, disputed = ?6, \
-        blocked = ?7, updated_at = ?8 WHERE merchant = ?1 AND number = ?2";
+        blocked = ?7, updated_at = ?8, metadata = ?9 WHERE merchant = ?1 AND number = ?2";
     let count = conn.prepare_cached(sql)?.execute(params![
         merchant.0,
         payment.id.0,
@@ -205,6 +207,7 @@ fn payment(conn: &Connection, merchant: MerchantId, payment: &Payment) -> Result
         payment.disputed.get(),
         payment.blocked.get(),
         payment.updated_at.0,
+        encode::metadata(&payment.metadata),
     ])?;
     only_one(count, "payment", payment.id.0)
 }
@@ -251,12 +254,12 @@ fn transaction(
     let sql = if row.provider_reference.is_some() {
         "UPDATE transactions SET state = ?3, sends = ?4, failure_code = ?5, failure_message = ?6, \
         superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10, \
-        contradicted = ?12, first_sent_at = ?13, provider_reference = ?11 \
+        contradicted = ?12, first_sent_at = ?13, metadata = ?14, provider_reference = ?11 \
         WHERE merchant = ?1 AND number = ?2"
     } else {
         "UPDATE transactions SET state = ?3, sends = ?4, failure_code = ?5, failure_message = ?6, \
         superseded = ?7, message = ?8, updated_at = ?9, settled_at = ?10, contradicted = ?12, \
-        first_sent_at = ?13 WHERE merchant = ?1 AND number = ?2 AND ?11 IS NULL"
+        first_sent_at = ?13, metadata = ?14 WHERE merchant = ?1 AND number = ?2 AND ?11 IS NULL"
     };
     let (code, message) = failure(row.failure.as_ref());
     let count = conn.prepare_cached(sql)?.execute(params![
@@ -273,6 +276,7 @@ fn transaction(
         row.provider_reference,
         row.contradicted,
         row.first_sent_at.map(|at| at.0),
+        encode::metadata(&row.metadata),
     ])?;
     only_one(count, "transaction", row.id.0)
 }
@@ -420,7 +424,7 @@ fn failure(failure: Option<&Failure>) -> (Option<&'static str>, Option<&str>) {
     }
 }
 
-fn only_one(count: usize, kind: &str, number: i64) -> Result<(), Fail> {
+pub fn only_one(count: usize, kind: &str, number: i64) -> Result<(), Fail> {
     if count == 1 {
         return Ok(());
     }

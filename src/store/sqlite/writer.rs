@@ -115,7 +115,8 @@ fn is_workers(command: &Command) -> bool {
         | Command::Confirm { .. }
         | Command::Cancel { .. }
         | Command::Retry
-        | Command::GiveInformation { .. } => false,
+        | Command::GiveInformation { .. }
+        | Command::Annotate { .. } => false,
     }
 }
 
@@ -203,9 +204,7 @@ impl Writer {
     fn together(&mut self, intents: &[Intent]) -> Result<Vec<Settlement>, StoreError> {
         let latest = intents.iter().map(|intent| intent.at).max().unwrap_or(Timestamp(0));
         self.transaction(|writer, batch| {
-            if writer.unsealed >= MOST_UNSEALED {
-                seal::add(writer, batch, latest)?;
-            }
+            writer.seal_in_time(batch, latest)?;
             let mut settled = Vec::with_capacity(intents.len());
             for intent in intents {
                 writer.known_merchant(intent.merchant)?;
@@ -215,7 +214,15 @@ impl Writer {
         })
     }
 
-    fn known_merchant(&self, merchant: MerchantId) -> Result<(), Fail> {
+    /// Seals before too many events are without one.
+    pub fn seal_in_time(&mut self, batch: &mut Batch, at: Timestamp) -> Result<(), Fail> {
+        if self.unsealed >= MOST_UNSEALED {
+            seal::add(self, batch, at)?;
+        }
+        Ok(())
+    }
+
+    pub fn known_merchant(&self, merchant: MerchantId) -> Result<(), Fail> {
         if self.merchants.contains(&merchant.0) {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 mod begateway;
 mod digitalriver;
+mod fluent;
 mod idosell;
 mod paths;
 mod returngo;

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use refundry::testing::store::credits::{AccountFilter, CreditIntent, EntriesOf};
 use refundry::testing::store::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use refundry::testing::store::*;
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
+use refundry_domain::credit::{Account, CreditBook, Entry};
 use refundry_domain::ids::{
-    EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    AccountId, EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp,
+    TransactionId,
 };
 use refundry_domain::merchant::{Administration, Connection, Key, Merchant};
 use refundry_domain::order::{Chain, Order};
@@ -37,6 +40,51 @@ impl Faulty {
             return Err(StoreError::Broken("the disk failed".to_owned()));
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Credits for Faulty {
+    async fn move_credit(
+        &self,
+        intent: CreditIntent,
+    ) -> Result<Settlement<CreditBook>, StoreError> {
+        self.fault()?;
+        self.inner.move_credit(intent).await
+    }
+
+    async fn credit_account(
+        &self,
+        merchant: MerchantId,
+        account: AccountId,
+    ) -> Result<Option<Account>, StoreError> {
+        self.inner.credit_account(merchant, account).await
+    }
+
+    async fn credit_account_by_code(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+    ) -> Result<Option<Account>, StoreError> {
+        self.inner.credit_account_by_code(merchant, digest).await
+    }
+
+    async fn credit_accounts(
+        &self,
+        merchant: MerchantId,
+        filter: AccountFilter,
+        page: Page,
+    ) -> Result<Slice<Account>, StoreError> {
+        self.inner.credit_accounts(merchant, filter, page).await
+    }
+
+    async fn credit_entries(
+        &self,
+        merchant: MerchantId,
+        of: EntriesOf,
+        page: Page,
+    ) -> Result<Slice<Entry>, StoreError> {
+        self.inner.credit_entries(merchant, of, page).await
     }
 }
 
@@ -195,6 +243,17 @@ impl Store for Faulty {
 
     async fn key_with_digest(&self, key: KeyId) -> Result<Option<KeyAndDigest>, StoreError> {
         self.inner.key_with_digest(key).await
+    }
+
+    async fn spend_token(
+        &self,
+        merchant: MerchantId,
+        digest: [u8; 32],
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.fault()?;
+        self.inner.spend_token(merchant, digest, until, now).await
     }
 
     fn instance(&self) -> Arc<str> {

@@ -150,6 +150,7 @@ impl Payouts {
                 method: (*method).to_owned(),
                 provider_reference: Some((*reference).to_owned()),
                 amount: money(amount),
+                metadata: Metadata::new(),
                 created_at: None,
             })
             .collect();

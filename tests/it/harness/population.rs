@@ -83,7 +83,7 @@ impl Model {
         }
         let mut book = book.clone();
         book.returns = self.returns.values().filter(|row| row.order == order).cloned().collect();
-        (book.refund, book.subject, book.work) = (None, None, None);
+        (book.refund, book.subject, book.work, book.account) = (None, None, None, None);
         self.books.insert(order.0, book);
     }
 }
@@ -180,6 +180,7 @@ fn new(random: &mut Random) -> Intent {
     new.payments = vec![payment(random.pick::<&str>(&["sandbox", "acme"]), "15.00")];
     let mut second = payment(random.pick::<&str>(&["sandbox", "acme"]), "5.00");
     second.provider_reference = random.one_in(2).then(|| format!("ch_{}", random.below(5)));
+    second.metadata = Metadata::from([("n".to_owned(), "as it came".to_owned())]);
     second.method = random.pick(&["card", "voucher"]).to_string();
     new.payments.push(second);
     register(new)
@@ -200,7 +201,8 @@ fn request(random: &mut Random, model: &Model) -> refundry_domain::command::Ask 
     };
     let mut ask = ask(what);
     if random.one_in(4) {
-        ask.to = *random.pick(&[Destination::BankTransfer, Destination::Cash]);
+        ask.to =
+            *random.pick(&[Destination::BankTransfer, Destination::Cash, Destination::GiftCard]);
     }
     ask.execution = *random.pick(&[None, None, Some(Execution::Notify), Some(Execution::Manual)]);
     ask.confirm = *random.pick(&[None, None, Some(false)]);
@@ -230,8 +232,12 @@ fn returned(random: &mut Random) -> Command {
 fn changed(random: &mut Random, model: &Model, order: &OrderRef) -> Command {
     let OrderRef::Id(id) = order else { panic!("orders are named by number here") };
     let mut change = OrderChange::default();
-    match random.below(3) {
+    match random.below(4) {
         0 => return Command::RecordPayment(payment("acme", "3.00")),
+        3 => {
+            let payment = random.pick(&model.books[&id.0].payments).id;
+            return noted(random, payment);
+        }
         1 => change.fulfilled = Some(random.one_in(2)),
         _ => {
             let payment = random.pick(&model.books[&id.0].payments).id;
@@ -252,10 +258,18 @@ fn altered(random: &mut Random) -> Command {
     Command::ChangeRefund(RefundChange { amount, metadata })
 }
 
+fn noted(random: &mut Random, transaction: TransactionId) -> Command {
+    let notes = Metadata::from([("n".to_owned(), format!("note\n{}", random.below(9)))]);
+    Command::Annotate { transaction, notes }
+}
+
 /// A worker takes one of its transactions, or somebody says what became of it.
 fn news(random: &mut Random, refund: &Refund) -> Intent {
     let row = random.pick(&refund.transactions);
     let target = Target::Transaction(TransactionId(row.id.0));
+    if random.one_in(8) {
+        return intent(target, noted(random, row.id));
+    }
     if row.state == TransactionState::Pending {
         return intent(target, Command::Start { worker: 1, lease_ms: 60_000 });
     }

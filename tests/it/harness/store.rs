@@ -115,7 +115,7 @@ pub fn render(outcome: Result<&Book, &Refusal>) -> Answer {
 
 pub fn claimed(mut intent: Intent, key: &str, fingerprint: u8) -> Intent {
     let fingerprint = [fingerprint; 32];
-    intent.claim = Some(Claim { key: key.to_owned(), fingerprint, render });
+    intent.claim = Some(Claim { key: key.to_owned(), fingerprint, done_only: false, render });
     intent
 }
 
@@ -139,6 +139,7 @@ pub fn payment(provider: &str, amount: &str) -> NewPayment {
         method: "card".to_owned(),
         provider_reference: None,
         amount: stated(amount),
+        metadata: Metadata::new(),
         created_at: None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod administration;
 mod bulk;
+mod credits;
 mod gateways;
 mod hostile;
 mod limits;

@@ -110,7 +110,7 @@ fn refusals(order: &str, unpaid: &str) -> Vec<Row> {
             Some("/percent"),
         ),
         (with("amount", json!("17.01")), 422, "more_than_is_left", Some("/amount")),
-        (with("to", json!("gift_card")), 422, "destination_not_available", Some("/to")),
+        (with("to", json!("store_credit")), 422, "destination_not_available", Some("/to")),
         (
             json!({"order": order, "amount": "17.00", "execution": "automatic"}),
             422,

@@ -14,6 +14,7 @@ use refundry_domain::returns::{Return, ReturnKind, ReturnState};
 use super::{Place, on_every_store, search};
 use crate::harness::population::{Model, Population, Random};
 use crate::harness::store::*;
+use refundry::testing::store::credits::AccountFilter;
 
 on_every_store! {
     super::lists_are_what_a_naive_model_lists as lists_are_what_a_naive_model_lists,
@@ -65,7 +66,10 @@ async fn lists_are_what_a_naive_model_lists(place: &impl Place) {
         let everything = store.events(merchant, EventFilter::default(), all()).await.unwrap().rows;
         let lengths: i64 = model.orders.values().map(|order| order.chain.length).sum();
         let own = store.chain(merchant).await.unwrap().unwrap().length;
-        assert_eq!(i64::try_from(everything.len()).unwrap(), lengths + own);
+        let accounts = store.credit_accounts(merchant, AccountFilter::default(), all()).await;
+        let of_accounts: i64 =
+            accounts.unwrap().rows.iter().map(|account| account.chain.length).sum();
+        assert_eq!(i64::try_from(everything.len()).unwrap(), lengths + own + of_accounts);
         for filter in event_filters(model) {
             let expected = newest_first(everything.iter(), |row| event_fits(row, &filter));
             let ask = |page| store.events(merchant, filter.clone(), page);

@@ -3,10 +3,13 @@
 
 mod anchor;
 mod commands;
+mod credits;
 mod lists;
+mod notes;
 mod outside;
 mod refunds;
 mod search;
+mod tokens;
 mod verify;
 mod webhooks;
 

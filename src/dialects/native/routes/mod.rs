@@ -1,6 +1,7 @@
 //! The table of all operations of `/v1`.
 
 mod administration;
+mod credits;
 mod orders;
 mod refunds;
 mod webhooks;
@@ -16,6 +17,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
     orders::ROUTES
         .iter()
         .chain(refunds::ROUTES)
+        .chain(credits::ROUTES)
         .chain(webhooks::ROUTES)
         .chain(administration::ROUTES)
 }

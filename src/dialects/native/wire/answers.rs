@@ -98,6 +98,8 @@ pub struct PaymentView<'a> {
     disputed: Amount,
     /// What can still be given back.
     left: Amount,
+    #[schema(value_type = Notes)]
+    metadata: &'a Metadata,
     created_at: Time,
     updated_at: Time,
 }
@@ -188,6 +190,7 @@ impl<'a> PaymentView<'a> {
             refunded: amount(row.refunded),
             disputed: amount(row.disputed),
             left: amount(row.left()),
+            metadata: &row.metadata,
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
         }
@@ -286,6 +289,8 @@ pub struct RefundTransactionView<'a> {
     superseded: bool,
     /// The provider says something that contradicts the state; a person should look.
     contradicted: bool,
+    #[schema(value_type = Notes)]
+    metadata: &'a Metadata,
     created_at: Time,
     updated_at: Time,
     settled_at: Option<Time>,
@@ -376,6 +381,7 @@ impl<'a> RefundTransactionView<'a> {
             message: row.message.as_deref(),
             superseded: row.superseded,
             contradicted: row.contradicted,
+            metadata: &row.metadata,
             created_at: Time(row.created_at),
             updated_at: Time(row.updated_at),
             settled_at: row.settled_at.map(Time),

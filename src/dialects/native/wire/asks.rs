@@ -85,6 +85,7 @@ pub struct PaymentAsk {
     amount: Figure,
     /// The order's, when not given.
     currency: Option<Code>,
+    metadata: Option<Notes>,
     created_at: Option<Time>,
 }
 
@@ -131,6 +132,7 @@ impl PaymentAsk {
             method: self.method.unwrap_or_else(|| "card".to_owned()),
             provider_reference: self.provider_reference,
             amount: stated(self.amount, self.currency),
+            metadata: self.metadata.unwrap_or_default().0,
             created_at: self.created_at.map(|at| at.0),
         }
     }

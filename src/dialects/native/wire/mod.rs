@@ -3,6 +3,7 @@
 pub mod administration;
 pub mod answers;
 pub mod asks;
+pub mod credits;
 pub mod gateways;
 pub mod records;
 pub mod report;

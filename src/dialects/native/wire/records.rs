@@ -137,7 +137,8 @@ pub struct EventView<'a> {
     #[serde(rename = "type")]
     #[schema(example = "refund.succeeded")]
     name: &'a str,
-    /// The order whose chain it belongs to; events of the merchant itself have none.
+    /// The order whose chain it belongs to; events of credit accounts have chains of their own, and
+    /// those of the merchant itself one more.
     order: Option<OrderTag>,
     /// Its place in the chain, from 1.
     position: i64,
@@ -161,12 +162,13 @@ impl<'a> EventView<'a> {
             "return" => "ret",
             "merchant" => "mer",
             "webhook_endpoint" => "whe",
+            "credit_account" => "acc",
             other => other,
         };
         EventView {
             id: Id(event.id),
             name: &event.name,
-            order: event.order.map(Id),
+            order: event.of_order().map(Id),
             position: event.position,
             subject: format!("{prefix}_{}", event.subject),
             by: &event.by,

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use refundry_domain::credit::{AccountKind, EntryKind};
 use refundry_domain::ids::{
-    EndpointId, EventId, GatewayId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId,
-    Timestamp, TransactionId,
+    AccountId, EndpointId, EntryId, EventId, GatewayId, KeyId, MerchantId, OrderId, OrderRef,
+    RefundId, ReturnId, Timestamp, TransactionId,
 };
 use refundry_domain::merchant::Scope;
 use refundry_domain::money::{Currency, Minor, Money};
@@ -52,6 +53,8 @@ numbered! {
     GatewayId "gw_" "a gateway",
     MerchantId "mer_" "a merchant",
     EndpointId "whe_" "a webhook endpoint",
+    AccountId "acc_" "a credit account",
+    EntryId "ent_" "an entry",
 }
 
 /// Reads `ord_12`; no other way to write the same number is taken.
@@ -105,7 +108,7 @@ macro_rules! vocabulary {
 
 vocabulary! {
     LineKind, PaymentKind, Destination, Execution, State, TransactionState, ReturnKind,
-    ReturnState, Scope, FailureCode,
+    ReturnState, Scope, FailureCode, AccountKind, EntryKind,
 }
 
 /// Reads a word, or says which there are.
@@ -142,6 +145,8 @@ pub type KeyTag = Id<KeyId>;
 pub type GatewayTag = Id<GatewayId>;
 pub type MerchantTag = Id<MerchantId>;
 pub type EndpointTag = Id<EndpointId>;
+pub type AccountTag = Id<AccountId>;
+pub type EntryTag = Id<EntryId>;
 pub type LineWord = Word<LineKind>;
 pub type PaymentWord = Word<PaymentKind>;
 pub type DestinationWord = Word<Destination>;
@@ -152,6 +157,8 @@ pub type ReturnKindWord = Word<ReturnKind>;
 pub type ReturnStateWord = Word<ReturnState>;
 pub type ScopeWord = Word<Scope>;
 pub type FailureWord = Word<FailureCode>;
+pub type AccountKindWord = Word<AccountKind>;
+pub type EntryKindWord = Word<EntryKind>;
 
 /// A currency by its ISO 4217 code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

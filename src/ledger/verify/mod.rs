@@ -1,5 +1,7 @@
 //! Proof that the books are what their events say, and that no event was altered or is missing.
 
+mod credits;
+
 use std::fmt;
 
 use refundry_domain::book::Book;
@@ -28,6 +30,8 @@ pub struct Counts {
     pub refunds: u64,
     pub transactions: u64,
     pub returns: u64,
+    pub accounts: u64,
+    pub entries: u64,
     pub events: u64,
     pub seals: u64,
 }
@@ -136,6 +140,7 @@ impl Check<'_> {
                 break;
             }
         }
+        self.accounts(merchant).await?;
         self.strays(merchant, before).await
     }
 
@@ -233,6 +238,9 @@ impl Check<'_> {
         let rows = refunds.iter().map(|refund| refund.transactions.len()).sum::<usize>();
         self.report.counts.transactions += count(book.payments.len() + rows);
         self.balances(merchant, &book, &refunds, &events);
+        for refund in &refunds {
+            self.credited(merchant, refund).await?;
+        }
         Ok(())
     }
 

@@ -1,0 +1,36 @@
+//! Commands about an account of credit.
+
+use std::sync::Arc;
+
+use refundry_domain::credit::{CreditBook, CreditCommand};
+use refundry_domain::ids::AccountId;
+
+use super::{Answered, Fault, Ledger};
+use crate::access::Caller;
+use crate::store::Claim;
+use crate::store::credits::CreditIntent;
+
+impl Ledger {
+    /// As [`Ledger::carry_out`], of an account.
+    pub async fn move_credit(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        command: CreditCommand,
+        claim: Option<Claim<CreditBook>>,
+        dry_run: bool,
+    ) -> Result<Answered<CreditBook>, Fault> {
+        let _running = self.enter(caller.merchant, claim.as_ref())?;
+        let intent = CreditIntent {
+            merchant: caller.merchant,
+            by: caller.by.clone(),
+            at: self.clock.now(),
+            account,
+            command: Arc::new(command),
+            claim,
+            dry_run,
+        };
+        let settled = self.store.move_credit(intent).await?;
+        Ok(self.tell(caller.merchant, settled, dry_run))
+    }
+}
