@@ -247,7 +247,8 @@ impl From<&Refusal> for No {
             | Refusal::Credit(_)
             | Refusal::ExecutionNotAvailable { .. }
             | Refusal::WrongParent { .. }
-            | Refusal::MoreThanAuthorized { .. } => No::invalid(at(), text),
+            | Refusal::MoreThanAuthorized { .. }
+            | Refusal::Credit(_) => No::invalid(at(), text),
         }
     }
 }
