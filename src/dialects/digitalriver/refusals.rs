@@ -244,7 +244,6 @@ impl From<&Refusal> for No {
             | Refusal::ReturnClosed { .. } => No::new(409, text),
             Refusal::NotRefundable { .. }
             | Refusal::DestinationNotAvailable { .. }
-            | Refusal::Credit(_)
             | Refusal::ExecutionNotAvailable { .. }
             | Refusal::WrongParent { .. }
             | Refusal::MoreThanAuthorized { .. }
