@@ -24,12 +24,6 @@ pub fn plain(at: Timestamp, zone: &TimeZone) -> String {
     )
 }
 
-/// `YYYY-MM-DDTHH:MM:SS.mmm` by UTC, without its offset, which APIs write in ways of their own.
-pub fn with_millis(at: Timestamp) -> String {
-    let millis = at.0.rem_euclid(1000);
-    format!("{}.{millis:03}", plain(at, &TimeZone::UTC).replacen(' ', "T", 1))
-}
-
 /// RFC 3339 in UTC, with so many digits of a second.
 pub fn utc(at: Timestamp, digits: u8) -> String {
     let moment = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
@@ -39,4 +33,10 @@ pub fn utc(at: Timestamp, digits: u8) -> String {
 /// A moment as RFC 3339 writes it, in any zone.
 pub fn moment(text: &str) -> Option<Timestamp> {
     text.parse().ok().map(|at: jiff::Timestamp| Timestamp(at.as_millisecond()))
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.mmm` by UTC, without its offset, which APIs write in ways of their own.
+pub fn with_millis(at: Timestamp) -> String {
+    let millis = at.0.rem_euclid(1000);
+    format!("{}.{millis:03}", plain(at, &TimeZone::UTC).replacen(' ', "T", 1))
 }

@@ -238,8 +238,12 @@ async fn many_starts_at_once_make_the_schema_once() {
     drop(stores);
     let (client, connection) = tokio_postgres::connect(&cast.database.url(), NoTls).await.unwrap();
     tokio::spawn(connection);
-    let sql = "SELECT count(*) = max(number) FROM migrations";
-    assert!(client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0));
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/migrations");
+    let steps = std::fs::read_dir(folder).unwrap();
+    let steps = steps.filter(|step| step.as_ref().unwrap().path().is_dir()).count();
+    let sql = "SELECT count(*) FROM migrations";
+    let made: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
+    assert_eq!(usize::try_from(made), Ok(steps));
 }
 
 /// While replicas are replaced one by one, the old ones work on, and even start, with the next

@@ -134,10 +134,14 @@ fn tamperings(refund: i64, payment: i64, order: i64) -> Vec<(String, &'static st
         (format!("DELETE FROM transactions WHERE number = {payment}"), "payment"),
         (format!("DELETE FROM refunds WHERE number = {refund}"), "order"),
         (
-            "INSERT INTO refunds SELECT merchant, 999999999, order_number, 0, return_number, \
-            state, execution, destination, currency, amount, refunded, asked_by, kind, payment, \
-            reason, note, failure_code, failure_message, parts, information, metadata, \
-            requested_by, confirmed_by, created_at, updated_at, settled_at FROM refunds LIMIT 1"
+            "INSERT INTO refunds (merchant, number, order_number, previous, return_number, state, \
+            execution, destination, currency, amount, refunded, asked_by, kind, payment, reason, \
+            note, failure_code, failure_message, parts, information, metadata, requested_by, \
+            confirmed_by, created_at, updated_at, settled_at) \
+            SELECT merchant, 999999999, order_number, 0, return_number, state, execution, \
+            destination, currency, amount, refunded, asked_by, kind, payment, reason, note, \
+            failure_code, failure_message, parts, information, metadata, requested_by, \
+            confirmed_by, created_at, updated_at, settled_at FROM refunds LIMIT 1"
                 .to_owned(),
             "merchant",
         ),
