@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::access::day_key::Digested;
 use crate::access::gate::Gate;
+use crate::access::links::Links;
 use crate::access::seal::{SealError, Sealer};
 use crate::access::{Caller, secret};
 use crate::clock::Clock;
@@ -26,6 +27,7 @@ use crate::gateways::sandbox::{RecordError, Sandbox};
 use crate::gateways::{Gateway, Gateways, connectors};
 use crate::http::{self, Site, server};
 use crate::ledger::{Fault, Ledger};
+use crate::outbound::addresses::{Guarded, Network};
 use crate::outbound::{Client, Limits, SystemResolver};
 use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
@@ -97,18 +99,19 @@ impl App {
         let means = Means {
             store: store.clone(),
             sealer: sealer.clone(),
-            client: client(),
+            client: client(config.gateways.networks()),
             clock: clock.clone(),
             // Less than a worker gives it, so that a call that never left is known as such.
             timeout: ms(config.payouts.timeout_ms) * 9 / 10,
         };
         let connections = Arc::new(Connections::new(gateways.clone(), means));
-        let counter = counter(&config);
+        let links = Arc::new(Links::new(store.clone(), sealer.clone(), &config.public_url));
+        let counter = counter(&config, &links);
         let site = http::site(
             ledger.clone(),
             store.clone(),
             clock.clone(),
-            sealer.clone(),
+            links,
             connections.clone(),
             counter.clone(),
             tell,
@@ -166,9 +169,10 @@ impl App {
     }
 }
 
-/// What calls providers.
-pub fn client() -> Client {
-    Client::new(&Limits::default(), Arc::new(SystemResolver))
+/// What calls providers: on the public internet, and where the operator has allowed more.
+pub fn client(allowed: Vec<Network>) -> Client {
+    let guarded = Guarded::over(Arc::new(SystemResolver), allowed);
+    Client::new(&Limits::default(), Arc::new(guarded))
 }
 
 /// What seals secrets at rest: the key that the operator has set, else the one in the data
@@ -230,13 +234,12 @@ fn rules(payouts: &Payouts) -> Rules {
 }
 
 /// Which webhooks there may be.
-fn counter(config: &Config) -> Counter {
-    let networks = config.webhooks.networks().filter_map(|(_, network)| network);
+fn counter(config: &Config, links: &Arc<Links>) -> Counter {
     Counter {
-        formats: dialects::formats(),
+        formats: dialects::formats(links.clone()),
         addresses: Addresses {
             allow_http: config.webhooks.allow_http,
-            allowed: networks.collect(),
+            allowed: config.webhooks.networks(),
         },
         counts: Counts::default(),
     }

@@ -27,12 +27,15 @@ const KEY_VARIABLE: &str = "REFUNDRY_ADMIN_KEY";
 pub struct Config {
     pub data: PathBuf,
     pub listen: SocketAddr,
+    /// What customers reach this server under; empty when links are to be paths alone.
+    pub public_url: String,
     pub database: Database,
     pub log: Log,
     pub payouts: Payouts,
     pub expiry: Expiry,
     pub seal: Seal,
     pub answers: Answers,
+    pub gateways: Gateways,
     pub webhooks: Webhooks,
     pub sandbox: Sandbox,
     /// The first admin key's secret, from the environment only: a file would keep it.
@@ -116,12 +119,30 @@ pub struct Sandbox {
     pub directory: PathBuf,
 }
 
-impl Webhooks {
-    /// Each of the allowed networks, as written and as read.
-    pub fn networks(&self) -> impl Iterator<Item = (&str, Option<Network>)> {
-        let texts = self.allow_addresses.split(',').map(str::trim).filter(|text| !text.is_empty());
-        texts.map(|text| (text, Network::parse(text)))
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateways {
+    pub allow_addresses: String,
+}
+
+impl Gateways {
+    /// What gateways may call besides the public internet.
+    pub fn networks(&self) -> Vec<Network> {
+        networks(&self.allow_addresses).flatten().collect()
     }
+}
+
+impl Webhooks {
+    /// What is told of events besides the public internet.
+    pub fn networks(&self) -> Vec<Network> {
+        networks(&self.allow_addresses).flatten().collect()
+    }
+}
+
+/// Each of the networks of a list; nothing for what is none.
+fn networks(list: &str) -> impl Iterator<Item = Option<Network>> {
+    let texts = list.split(',').map(str::trim).filter(|text| !text.is_empty());
+    texts.map(Network::parse)
 }
 
 /// A text that is never shown.
@@ -285,9 +306,20 @@ impl Config {
             let text = "it must be at least twice webhooks.timeout_ms";
             return rule("webhooks.lease_ms", webhooks.lease_ms.to_string(), text);
         }
-        if webhooks.networks().any(|(_, network)| network.is_none()) {
-            let text = "expected addresses or networks such as 10.0.0.0/8, with commas between";
-            return rule("webhooks.allow_addresses", webhooks.allow_addresses.clone(), text);
+        for (name, list) in [
+            ("webhooks.allow_addresses", &webhooks.allow_addresses),
+            ("gateways.allow_addresses", &self.gateways.allow_addresses),
+        ] {
+            if networks(list).any(|network| network.is_none()) {
+                let text = "expected addresses or networks such as 10.0.0.0/8, with commas between";
+                return rule(name, list.clone(), text);
+            }
+        }
+        let url = &self.public_url;
+        let web = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if !url.is_empty() && web.is_none_or(str::is_empty) {
+            let text = "expected an address such as https://refunds.example.com, or nothing";
+            return rule("public_url", url.clone(), text);
         }
         Ok(())
     }

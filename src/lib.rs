@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod config;
 mod connections;
+mod customer;
 mod delivery;
 mod dialects;
 mod gateways;
@@ -16,6 +17,7 @@ mod ledger;
 mod outbound;
 mod store;
 mod telemetry;
+mod transfers;
 mod workers;
 
 pub use cli::run;
@@ -24,6 +26,7 @@ pub use cli::run;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::app::*;
+    pub use crate::transfers::context as transfer_context;
     pub mod access {
         pub use crate::access::*;
     }

@@ -193,6 +193,7 @@ pub const TYPES: &[&str] = &[
     "key.set",
     "key.revoked",
     "gateway.configured",
+    "bank_transfers.exported",
     "webhook_endpoint.created",
     "webhook_endpoint.updated",
     "webhook_endpoint.secret_rotated",

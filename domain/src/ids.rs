@@ -33,6 +33,8 @@ numbered! {
     EventId,
     /// Of a webhook.
     EndpointId,
+    /// A file of bank transfers.
+    TransferFileId,
     /// Of store credit, a gift card or a customer's balance.
     AccountId,
     /// Of an account.

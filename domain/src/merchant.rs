@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::{EndpointId, GatewayId, KeyId, MerchantId, Timestamp};
+use crate::ids::{EndpointId, GatewayId, KeyId, MerchantId, Timestamp, TransactionId};
+use crate::money::{Currency, Minor};
 use crate::policy::{Approval, NotifyOnly};
 use crate::webhook::{EndpointChange, NewEndpoint};
 
@@ -130,6 +131,19 @@ pub struct ConnectionChange {
     pub enabled: bool,
 }
 
+/// A file of bank transfers that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTransferFile {
+    /// The name by which banks tell it from others.
+    pub message_id: String,
+    pub currency: Currency,
+    pub total: Minor,
+    /// The file itself, which only the master key opens.
+    pub sealed: Vec<u8>,
+    /// The refund transactions in it, each with the file that it stood in so far.
+    pub transfers: Vec<(TransactionId, Option<i64>)>,
+}
+
 /// A change to a merchant, its keys, its webhook endpoints or its accounts at providers. Recorded as
 /// an event of the merchant, by whoever made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +175,8 @@ pub enum Administration {
     },
     /// Makes the connection of this name, or changes it.
     SetConnection(ConnectionChange),
+    /// Keeps a file of bank transfers, and that they stand in it.
+    ExportTransfers(NewTransferFile),
 }
 
 impl Administration {
@@ -175,6 +191,7 @@ impl Administration {
             Administration::CreateEndpoint(_) => "webhook_endpoint.created",
             Administration::ChangeEndpoint { change, .. } => change.name(),
             Administration::SetConnection(_) => "gateway.configured",
+            Administration::ExportTransfers(_) => "bank_transfers.exported",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A customer's bank details: checked, sealed, and shown by their last four characters only.
 
 use refundry_domain::ids::{MerchantId, RefundId};
+use refundry_domain::refund::INFORMATION_SHOWN;
 use refundry_domain::text::{self, TextProblem};
 
 use super::seal::{SealError, Sealer};
@@ -22,7 +23,7 @@ pub struct BankProblem {
 /// The format of the envelope, its first byte; then the last four characters of the IBAN in clear,
 /// then the sealed rest.
 const VERSION: u8 = 1;
-const SHOWN: usize = 4;
+const SHOWN: usize = INFORMATION_SHOWN - 1;
 
 impl BankDetails {
     /// Refuses what cannot be an account. Spaces in the IBAN are dropped, letters made capital.
@@ -31,12 +32,12 @@ impl BankDetails {
         account_holder: &str,
         bic: Option<&str>,
     ) -> Result<BankDetails, BankProblem> {
-        let iban: String =
-            iban.chars().filter(|c| *c != ' ').take(100).map(|c| c.to_ascii_uppercase()).collect();
-        if !is_iban(&iban) {
+        // By the registry: the country's length and shape, and the check digits.
+        let iban: String = iban.chars().filter(|letter| *letter != ' ').take(100).collect();
+        let Ok(iban) = sepa::validate_iban(&iban) else {
             let expected = "Expected an IBAN with right check digits.";
             return Err(BankProblem { field: "iban", expected });
-        }
+        };
         let holder = account_holder.trim();
         let held = text::check(holder, 140);
         if holder.is_empty() || held.is_err() {
@@ -49,10 +50,11 @@ impl BankDetails {
             return Err(BankProblem { field: "account_holder", expected });
         }
         let bic = bic.map(|bic| bic.trim().to_ascii_uppercase());
-        if bic.as_deref().is_some_and(|bic| !is_bic(bic)) {
+        if bic.as_deref().is_some_and(|bic| sepa::validate_bic(bic).is_err()) {
             let expected = "Expected a BIC of 8 or 11 letters and digits.";
             return Err(BankProblem { field: "bic", expected });
         }
+        let iban = iban.as_str().to_owned();
         Ok(BankDetails { iban, account_holder: holder.to_owned(), bic })
     }
 
@@ -93,6 +95,22 @@ impl BankDetails {
         Ok(BankDetails { iban, account_holder, bic: Some(bic).filter(|bic| !bic.is_empty()) })
     }
 
+    /// The same details in another envelope, when their own needs another key than the newest.
+    pub fn resealed(
+        envelope: &[u8],
+        sealer: &Sealer,
+        merchant: MerchantId,
+        refund: RefundId,
+    ) -> Result<Option<Vec<u8>>, SealError> {
+        let sealed = envelope.get(1 + SHOWN..).unwrap_or_default();
+        if sealed.is_empty() || sealer.is_newest(sealed, &context(merchant, refund)) {
+            return Ok(None);
+        }
+        BankDetails::open(envelope, sealer, merchant, refund)?
+            .seal(sealer, merchant, refund)
+            .map(Some)
+    }
+
     /// The last four characters of the IBAN in an envelope; needs no key.
     pub fn last4(envelope: &[u8]) -> Option<&str> {
         std::str::from_utf8(envelope.get(1..1 + SHOWN)?).ok()
@@ -101,29 +119,4 @@ impl BankDetails {
 
 fn context(merchant: MerchantId, refund: RefundId) -> String {
     format!("refund-information/{merchant}/{refund}")
-}
-
-/// ISO 13616: two letters, two digits, up to 30 letters and digits; ISO 7064 mod 97 leaves 1.
-fn is_iban(iban: &str) -> bool {
-    let bytes = iban.as_bytes();
-    let shaped = (15..=34).contains(&bytes.len())
-        && bytes[..2].iter().all(u8::is_ascii_uppercase)
-        && bytes[2..4].iter().all(u8::is_ascii_digit)
-        && bytes.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-    if !shaped {
-        return false;
-    }
-    let (head, tail) = bytes.split_at(4);
-    let rest = tail.iter().chain(head).fold(0_u32, |rest, byte| {
-        let value = char::from(*byte).to_digit(36).unwrap_or_default();
-        (rest * if value > 9 { 100 } else { 10 } + value) % 97
-    });
-    rest == 1
-}
-
-fn is_bic(bic: &str) -> bool {
-    let bytes = bic.as_bytes();
-    matches!(bytes.len(), 8 | 11)
-        && bytes[..6].iter().all(u8::is_ascii_uppercase)
-        && bytes[6..].iter().all(u8::is_ascii_alphanumeric)
 }

@@ -42,7 +42,8 @@ impl Digested {
     }
 }
 
-fn context(merchant: MerchantId, hash: &[u8; 32]) -> String {
+/// What a digest is sealed for.
+pub fn context(merchant: MerchantId, hash: &[u8; 32]) -> String {
     format!("key-digest/{merchant}/{}", hex(hash))
 }
 

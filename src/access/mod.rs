@@ -5,6 +5,8 @@ pub mod day_key;
 pub mod gate;
 pub mod gift_code;
 pub mod limits;
+pub mod links;
+pub mod reseal;
 pub mod seal;
 pub mod secret;
 pub mod token;

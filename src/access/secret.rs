@@ -19,14 +19,31 @@ pub const SECRET_LEAST: usize = 24;
 /// # Errors
 /// When the system has no randomness to give.
 pub fn generate() -> Result<String, rand::rngs::SysError> {
-    let mut text = String::with_capacity(PREFIX.len() + RANDOM_CHARS);
-    text.push_str(PREFIX);
+    drawn(PREFIX)
+}
+
+/// A new token of 256 random bits for a customer's link.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn link_token() -> Result<String, rand::rngs::SysError> {
+    drawn("")
+}
+
+/// Whether a text looks like a customer's token; nothing else is looked up.
+pub fn is_link_token(text: &str) -> bool {
+    text.len() == RANDOM_CHARS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn drawn(prefix: &str) -> Result<String, rand::rngs::SysError> {
+    let mut text = String::with_capacity(prefix.len() + RANDOM_CHARS);
+    text.push_str(prefix);
     let mut pool = [0_u8; 64];
-    while text.len() < PREFIX.len() + RANDOM_CHARS {
+    while text.len() < prefix.len() + RANDOM_CHARS {
         SysRng.try_fill_bytes(&mut pool)?;
         // 248 is the largest multiple of 62 in a byte; what is above would favour some letters.
         let even = pool.iter().filter(|byte| **byte < 248);
-        let room = PREFIX.len() + RANDOM_CHARS - text.len();
+        let room = prefix.len() + RANDOM_CHARS - text.len();
         text.extend(even.take(room).map(|byte| char::from(ALPHABET[usize::from(byte % 62)])));
     }
     Ok(text)

@@ -59,7 +59,7 @@ pub fn run(args: Args) -> Ended {
         let means = Means {
             store: store.clone(),
             sealer: Arc::new(sealer),
-            client: app::client(),
+            client: app::client(config.gateways.networks()),
             clock: Arc::new(SystemClock),
             timeout: PATIENCE,
         };

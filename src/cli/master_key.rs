@@ -7,18 +7,21 @@ use clap::Subcommand;
 use refundry_domain::merchant::{Administration, Connection, ConnectionChange};
 
 use super::{Common, Ended, Failure, block_on, output};
+use crate::access::reseal;
 use crate::access::seal::Sealer;
 use crate::app;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Overrides};
 use crate::connections;
 use crate::store::Store;
+use crate::store::vault::Sealed;
+use crate::transfers;
 
 /// Change the master key, which seals credentials at rest, while no server runs
 ///
 /// It is in the file master.key of the data directory, the newest key first, or in
-/// REFUNDRY_MASTER_KEY, with commas between them. Older keys stay, since the bank details of
-/// refunds were sealed under them.
+/// REFUNDRY_MASTER_KEY, with commas between them. Older keys stay until you delete them; once
+/// everything is sealed anew, nothing needs them.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,9 +36,9 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a new key in the file, and seal all gateways' credentials with it
+    /// Make a new key in the file, and seal everything that is sealed with it
     Rotate,
-    /// Seal all gateways' credentials with the first of the keys that are given
+    /// Seal everything that is sealed with the first of the keys that are given
     Reseal,
 }
 
@@ -50,13 +53,13 @@ pub fn run(args: &Args) -> Ended {
     }
     block_on(async move {
         let store = super::existing_books(&config).await?;
-        let ended = reseal(store.as_ref(), &config, rotates).await;
+        let ended = seal_all(store.as_ref(), &config, rotates).await;
         store.close().await;
         ended
     })
 }
 
-async fn reseal(store: &dyn Store, config: &Config, rotates: bool) -> Ended {
+async fn seal_all(store: &dyn Store, config: &Config, rotates: bool) -> Ended {
     let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
     let sealer = if rotates { Sealer::rotate(&config.data) } else { app::sealer(config) };
     let sealer = sealer.map_err(|error| failed(&error))?;
@@ -67,6 +70,18 @@ async fn reseal(store: &dyn Store, config: &Config, rotates: bool) -> Ended {
         count += 1;
     }
     output::line(&format!("{count} gateways' credentials were sealed with the newest master key."));
+    for (kind, what) in [
+        (Sealed::Information, "refunds' bank details"),
+        (Sealed::Endpoints, "webhook endpoints' secrets"),
+        (Sealed::Digests, "digests of keys"),
+        (Sealed::Links, "links for bank details"),
+        (Sealed::Files, "files of bank transfers"),
+    ] {
+        let done = reseal::kind(store, &sealer, kind, transfers::context).await;
+        let count = done.map_err(|error| failed(&error))?;
+        output::line(&format!("{count} {what} were sealed with the newest master key."));
+    }
+    output::line("Nothing needs the older master keys any more; they may be deleted.");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 use refundry_domain::ids::{MerchantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::access::reseal::endpoint_context;
 use crate::access::seal::{SealError, Sealer};
 
 /// How many secrets sign at the same time at most.
@@ -50,7 +51,7 @@ impl Secrets {
 
     pub fn seal(&self, sealer: &Sealer, merchant: MerchantId) -> Result<Vec<u8>, SealError> {
         let text = serde_json::to_vec(self).map_err(|_| SealError::CannotOpen)?;
-        sealer.seal(&text, &context(merchant))
+        sealer.seal(&text, &endpoint_context(merchant))
     }
 
     pub fn open(
@@ -58,11 +59,7 @@ impl Secrets {
         sealer: &Sealer,
         merchant: MerchantId,
     ) -> Result<Secrets, SealError> {
-        let text = sealer.open(sealed, &context(merchant))?;
+        let text = sealer.open(sealed, &endpoint_context(merchant))?;
         serde_json::from_slice(&text).map_err(|_| SealError::CannotOpen)
     }
-}
-
-fn context(merchant: MerchantId) -> String {
-    format!("webhook-secrets/{merchant}")
 }

@@ -18,6 +18,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::routing::{MethodRouter, any};
 use tower::ServiceExt;
 
+use crate::access::links::Links;
 use crate::delivery::Formats;
 use shared::desk::Desk;
 
@@ -63,9 +64,9 @@ pub const ALL: [Dialect; 6] = [
 ];
 
 /// In whose words webhook endpoints can be told.
-pub fn formats() -> Formats {
+pub fn formats(links: Arc<Links>) -> Formats {
     Formats::of(vec![
-        Arc::new(native::format::Native),
+        Arc::new(native::format::WithLinks::new(links)),
         Arc::new(begateway::format::Begateway),
         Arc::new(digitalriver::format::DigitalRiver),
         Arc::new(returngo::format::ReturnGo),

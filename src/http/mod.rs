@@ -14,9 +14,10 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{mpsc, watch};
 
 use crate::access::gate::Gate;
-use crate::access::seal::Sealer;
+use crate::access::links::Links;
 use crate::clock::Clock;
 use crate::connections::Connections;
+use crate::customer;
 use crate::delivery::Counter;
 use crate::dialects;
 use crate::dialects::shared::desk::Desk;
@@ -40,7 +41,7 @@ pub fn site(
     ledger: Arc<Ledger>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    sealer: Arc<Sealer>,
+    links: Arc<Links>,
     connections: Arc<Connections>,
     counter: Counter,
     notices: mpsc::UnboundedSender<Notice>,
@@ -53,10 +54,12 @@ pub fn site(
     ledger.observe(Box::new(move |command, answered| seen.command(command, answered)));
     let gate = Arc::new(Gate::new(store, clock.clone()));
     let health = health::router(ledger.clone(), metrics.clone(), connections.clone());
+    let customers = customer::router(ledger.clone(), links.clone(), clock.clone());
     let inbox = inbox::router(connections.clone(), notices, clock);
     let router = dialects::router()
-        .with_state(Desk::new(ledger, gate.clone(), sealer, connections, counter, stopping))
+        .with_state(Desk::new(ledger, gate.clone(), links, connections, counter, stopping))
         .merge(inbox)
+        .merge(customers)
         .merge(health)
         .merge(docs::router())
         .fallback(async || Problem::not_found())

@@ -15,6 +15,7 @@ mod rows;
 mod search;
 mod settle;
 pub mod sqlite;
+pub mod vault;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub use self::query::{
     Bound, Comparison, EventFilter, Measured, Movement, OrderFilter, Page, RefundFilter,
     RefundSearch, ReturnFilter, Search, Slice, TransactionFilter, TransactionKind, TransactionRow,
 };
+use self::vault::Vault;
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 
 /// One command on its way into the books.
@@ -194,7 +196,7 @@ pub type KeyAndDigest = (Key, Option<Vec<u8>>);
 /// Every method takes the merchant whose rows it may touch, or says why not. Another merchant's
 /// rows are answered as if they were not there.
 #[async_trait]
-pub trait Store: Credits + Send + Sync {
+pub trait Store: Credits + Vault {
     /// Loads the book, decides, writes and commits, together with whatever else is waiting.
     /// Commands on one order take effect one after the other, in the order in which they arrive.
     /// Answers once the commit is on disk.

@@ -20,6 +20,7 @@ use refundry_domain::webhook::{Delivery, DeliveryState, DisabledWhy, Endpoint, E
 
 pub use super::credits::{ACCOUNT, ENTRY};
 use super::encode::{self, Unreadable};
+use super::vault::TransferFile;
 use super::webhooks;
 use super::{Event, Movement, Seal, TransactionRow};
 
@@ -49,6 +50,8 @@ pub const DELIVERY: &str = "endpoint, event, order_number, name, state, due, rou
     created_at, updated_at";
 pub const CONNECTION: &str =
     "merchant, name, number, connector, settings, sealed, enabled, created_at, updated_at";
+pub const TRANSFER_FILE: &str =
+    "number, message_id, transfers, currency, total, made_by, created_at";
 pub const WORK: &str = "queue, subject, due, lease_worker, lease_until, merchant";
 pub const SEAL: &str = "number, last_event, events, digest, sealed_at";
 
@@ -333,6 +336,18 @@ pub fn delivery<'a, C: Columns<'a>>(columns: &mut C) -> Result<Delivery, C::Fail
         tries: webhooks::read_tries(columns.text()?)?,
         created_at: columns.time()?,
         updated_at: columns.time()?,
+    })
+}
+
+pub fn transfer_file<'a, C: Columns<'a>>(columns: &mut C) -> Result<TransferFile, C::Fail> {
+    Ok(TransferFile {
+        number: columns.int()?,
+        message_id: columns.text()?.to_owned(),
+        transfers: columns.small()?,
+        currency: columns.currency()?,
+        total: columns.minor()?,
+        made_by: columns.text()?.to_owned(),
+        created_at: columns.time()?,
     })
 }
 

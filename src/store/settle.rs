@@ -6,7 +6,7 @@ use refundry_domain::command::Command;
 use refundry_domain::decide::{Context, decide, register};
 use refundry_domain::event::Fact;
 use refundry_domain::ids::{GatewayId, MerchantId, Numbers, Timestamp};
-use refundry_domain::merchant::{Connection, ConnectionChange};
+use refundry_domain::merchant::{Connection, ConnectionChange, NewTransferFile};
 use refundry_domain::refusal::Refusal;
 use sha2::{Digest, Sha256};
 
@@ -91,6 +91,19 @@ pub fn link<'a>(
     order.chain.length = event.position;
     loaded.last_event = event.number;
     (event, order.chain.hash)
+}
+
+/// What the event of a file of transfers says; never whose accounts stand in it.
+pub fn exported(number: i64, new: &NewTransferFile) -> String {
+    let transactions: Vec<i64> = new.transfers.iter().map(|(id, _)| id.0).collect();
+    let data = serde_json::json!({
+        "file": number,
+        "message_id": new.message_id,
+        "currency": new.currency.code(),
+        "total": new.total.get(),
+        "transactions": transactions,
+    });
+    data.to_string()
 }
 
 /// An account at a provider as a change leaves it, and what its event says; `None` when it would be

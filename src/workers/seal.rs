@@ -1,4 +1,4 @@
-//! Seals new events, and forgets kept answers whose time is over.
+//! Seals new events, and forgets kept answers, links and files whose time is over.
 
 use std::sync::Arc;
 
@@ -29,6 +29,13 @@ impl Seal {
             Ok(0) => {}
             Ok(count) => tracing::debug!(count, "old answers to repeated requests are forgotten"),
             Err(error) => tracing::warn!(%error, "old answers cannot be forgotten now"),
+        }
+        // What customers and banks were given is not needed for longer than that either.
+        let books = self.ledger.books();
+        for gone in [books.forget_links(before).await, books.purge_files(before).await] {
+            if let Err(error) = gone {
+                tracing::warn!(%error, "old links and files cannot be forgotten now");
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod credits;
 mod faults;
+mod itself;
 mod replicas;
 mod server;
 mod start;

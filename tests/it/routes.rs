@@ -85,6 +85,7 @@ async fn no_route_shows_or_touches_anothers_row() {
     again.send().await.expect(200);
     let made = site.get("/v1/deliveries?limit=1").send().await.expect(200).json();
     let delivery = made["data"][0]["id"].as_str().unwrap().to_owned();
+    let file = crate::outside::transfers::written(&site).await;
     let other = site.merchant("Other").await;
     let key = site.make_key(other, &Scope::ALL, 1000).await;
     let secret = "d2hhdGV2ZXIgaXQgaXMsIGl0IGlzIGxvbmcgZW5vdWdo";
@@ -105,6 +106,7 @@ async fn no_route_shows_or_touches_anothers_row() {
             "webhook_endpoints" => &endpoint,
             "deliveries" => &delivery,
             "gateways" => "givex",
+            "bank_transfer_files" => &file,
             "credit_accounts" => &account,
             other => panic!("a row of {other} is needed here"),
         };

@@ -18,12 +18,25 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("delivery", &["store", "access", "outbound", "clock"]),
     (
         "dialects",
-        &["ledger", "delivery", "access", "store", "clock", "connections", "gateways", "http"],
+        &[
+            "ledger",
+            "delivery",
+            "access",
+            "store",
+            "clock",
+            "connections",
+            "gateways",
+            "http",
+            "transfers",
+        ],
     ),
     ("workers", &["ledger", "delivery", "access", "store", "connections", "gateways", "clock"]),
+    ("transfers", &["access"]),
+    ("customer", &["access", "clock", "dialects", "ledger"]),
     (
         "http",
         &[
+            "customer",
             "dialects",
             "delivery",
             "ledger",
@@ -67,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "store",
             "telemetry",
             "workers",
+            "transfers",
         ],
     ),
 ];

@@ -1,7 +1,7 @@
 //! What waits for somebody outside: platforms that were told to pay, and customers who are to give
 //! their bank details.
 
-use super::refunds::{end_held, move_held, must_be, not_automatic, opening};
+use super::refunds::{end_held, move_held, must_be, opening};
 use super::settle::Steps;
 use super::{Context, Draft};
 use crate::changes::{Queue, Work, WorkChange};
@@ -22,15 +22,10 @@ pub fn notify_only(
     match asked {
         _ if !context.policy.notify_only.covers(to) => Ok(asked),
         None => Ok(Some(Execution::Notify)),
-        Some(Execution::Automatic) => {
-            Err(not_automatic("Notify Only is on for refunds of this kind"))
+        Some(execution @ (Execution::Automatic | Execution::Internal)) => {
+            let rule = "Notify Only is on for refunds of this kind";
+            Err(Refusal::ExecutionNotAvailable { field: "execution".to_owned(), execution, rule })
         }
-        // Then the platform keeps the credit, and there would be two accounts of it.
-        Some(Execution::Internal) => Err(Refusal::ExecutionNotAvailable {
-            field: "execution".to_owned(),
-            execution: Execution::Internal,
-            rule: "Notify Only is on for refunds of this kind",
-        }),
         Some(Execution::Notify | Execution::Manual) => Ok(asked),
     }
 }

@@ -135,8 +135,8 @@ fn check_there(book: &Book, ask: &Ask) -> Result<(), Refusal> {
     ask.payment.map_or(Ok(()), |payment| refundable(book, payment).map(|_| ()))
 }
 
-/// How each share is carried out: as asked, else by telling others where Notify Only is on, else by the payment's gateway if it has one, else by
-/// telling the outside platform. Money that goes elsewhere than it came from is paid by hand.
+/// How each share is carried out: as asked, else by telling others where Notify Only is on, else by
+/// the payment's gateway if it has one, else by telling the outside platform. Money that goes elsewhere than it came from is paid by hand.
 fn with_execution(
     draft: &Draft,
     split: &[(usize, Minor)],
@@ -309,8 +309,11 @@ pub fn change(
     if amount == draft.refund().amount {
         return Ok(());
     }
-    let asked = execution_so_far(draft.refund());
     let (named, to) = (draft.refund().payment, draft.refund().to);
+    // Where Notify Only was turned on since, credit is somebody else's to give.
+    let told = context.policy.notify_only.covers(to);
+    let asked = execution_so_far(draft.refund());
+    let asked = asked.filter(|asked| *asked != Execution::Internal || !told);
     let dropped = drop_shares(draft, context);
     let split = allocate(&draft.book, amount, named, "amount")?;
     let shares = with_execution(draft, &split, to, asked, context)?;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 mod choose;
+mod groups;
 mod invariants;
 mod naive;
 mod oracle;

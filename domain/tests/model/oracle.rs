@@ -2,9 +2,7 @@
 //! code under test and in wide integers.
 
 use refundry_domain::changes::Queue;
-use refundry_domain::command::{
-    Ask, Command, GroupAsk, GroupOf, GroupShare, ItemShare, LineRef, RefundChange, Stated, What,
-};
+use refundry_domain::command::{Ask, Command, ItemShare, LineRef, RefundChange, Stated, What};
 use refundry_domain::credit::{AccountKind, Entry};
 use refundry_domain::money::{Exact, Minor, Money, Percent};
 use refundry_domain::order::LineKind;
@@ -15,6 +13,7 @@ use refundry_domain::refund::{
 };
 use refundry_domain::returns::ReturnState;
 
+use crate::groups;
 use crate::naive::{Pot, pot};
 use crate::store::{Shop, Step};
 
@@ -28,7 +27,7 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
             let amount = i128::from(refund.amount.get());
             let approved = *may_approve || !needs_approval(shop, amount);
             let gateways = refund.transactions.iter().all(|row| {
-                let told = row.execution == Execution::Automatic
+                let told = matches!(row.execution, Execution::Automatic | Execution::Internal)
                     && shop.policy.notify_only.covers(refund.to);
                 let sendable =
                     has_gateway(shop, row.execution, &row.provider) && !told && !row.contradicted;
@@ -191,7 +190,7 @@ fn needs_approval(shop: &Shop, amount: i128) -> bool {
     }
 }
 
-fn units(shop: &Shop, figure: Exact) -> Option<i128> {
+pub fn units(shop: &Shop, figure: Exact) -> Option<i128> {
     let money = Money::read(figure, shop.book.order.currency).ok()?;
     Some(i128::from(money.minor().get()))
 }
@@ -204,7 +203,7 @@ fn stated(shop: &Shop, stated: &Stated) -> Option<i128> {
 }
 
 /// Half up, the per cents read from their text.
-fn share(percent: Percent, of: i128) -> i128 {
+pub fn share(percent: Percent, of: i128) -> i128 {
     let text = percent.to_string();
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
     let parts: i128 = format!("{whole}{part:0<4}").parse().unwrap();
@@ -264,7 +263,7 @@ pub fn amount_of(shop: &Shop, ask: &Ask) -> Option<i128> {
             let amount = share(*percent, rest);
             kind.is_none_or(|kind| of_kind(shop, kind, amount)).then_some(amount)?
         }
-        (What::Groups(groups), _) => group(shop, groups)?,
+        (What::Groups(groups), _) => groups::group(shop, groups)?,
         (What::Items(_), Some(_)) => return None,
         (What::Items(_), None) => items(shop, ask)?,
     };
@@ -304,62 +303,6 @@ fn amount_left(shop: &Shop, payment: Option<i64>, kind: Option<LineKind>) -> i12
     lines.map(|(_, row)| row.amount - row.taken).sum()
 }
 
-/// The one group that is asked for, of a line or a kind, and the tax for it.
-fn group(shop: &Shop, groups: &[GroupAsk]) -> Option<i128> {
-    let [group] = groups else { panic!("one group is made at a time") };
-    let lines: Vec<_> = shop.book.lines.iter().zip(&shop.replay.lines).collect();
-    let base: Vec<usize> = match &group.of {
-        GroupOf::Line(LineRef::Position(position)) => {
-            lines.iter().position(|(line, _)| line.position == *position).into_iter().collect()
-        }
-        GroupOf::Kind(kind) => (0..lines.len()).filter(|at| lines[*at].0.kind == *kind).collect(),
-        GroupOf::Line(_) | GroupOf::For(..) => panic!("such a group is not made"),
-    };
-    let first = lines[*base.first()?];
-    let taxes = (0..lines.len()).filter(|at| {
-        let line = lines[*at].0;
-        line.kind == LineKind::Tax
-            && base.iter().any(|of| *of != *at && line.for_line == Some(lines[*of].0.position))
-    });
-    let mut members = base.clone();
-    members.extend(taxes);
-    members.sort_unstable();
-    members.dedup();
-    let left = |at: &usize| lines[*at].1.amount - lines[*at].1.taken;
-    let all: i128 = members.iter().map(left).sum();
-    let units = group.units.map(i128::from);
-    if units.is_some_and(|units| units == 0 || units > first.1.quantity) {
-        return None;
-    }
-    let most = match units {
-        None => all,
-        Some(units) => {
-            let gone = first.1.units;
-            let of = |at: &usize| {
-                let row = lines[*at].1;
-                let upto = |count: i128| {
-                    (2 * row.amount * count + first.1.quantity) / (2 * first.1.quantity)
-                };
-                let before = if *at == base[0] {
-                    i128::from(lines[*at].0.taken_by_quantity.get())
-                } else {
-                    upto(gone)
-                };
-                (upto((gone + units).min(first.1.quantity)) - before).clamp(0, left(at))
-            };
-            members.iter().map(of).sum()
-        }
-    };
-    let too_many = units.is_some_and(|units| units > first.1.quantity - first.1.units);
-    match &group.share {
-        GroupShare::Amount(figure) => self::units(shop, *figure).filter(|amount| *amount <= all),
-        GroupShare::Whole(figure) => self::units(shop, *figure).filter(|amount| *amount == all),
-        GroupShare::Rest | GroupShare::Percent(_) if too_many => None,
-        GroupShare::Rest => Some(most),
-        GroupShare::Percent(percent) => Some(share(*percent, most)),
-    }
-}
-
 fn of_kind(shop: &Shop, kind: LineKind, amount: i128) -> bool {
     let mut lines = shop.book.lines.iter().zip(&shop.replay.lines);
     let any = shop.book.lines.iter().any(|line| line.kind == kind);
@@ -389,7 +332,7 @@ fn executable(
                 })
         }
         Some(Execution::Notify | Execution::Manual) => true,
-        Some(Execution::Internal) => keeps(shop, to),
+        Some(Execution::Internal) => !told && keeps(shop, to),
         None => {
             original
                 || told
@@ -412,8 +355,9 @@ fn keeps(shop: &Shop, to: Destination) -> bool {
 
 /// Whether so much more is more than the account can hold.
 fn overflows(shop: &Shop, to: Destination, execution: Option<Execution>, amount: i128) -> bool {
-    let kind =
-        AccountKind::of(to).filter(|_| matches!(execution, None | Some(Execution::Internal)));
+    let told = shop.policy.notify_only.covers(to);
+    let kept = execution == Some(Execution::Internal) || (execution.is_none() && !told);
+    let kind = AccountKind::of(to).filter(|_| kept);
     kind.is_some_and(|kind| shop.vault.balance(kind) + amount > i128::from(Minor::MAX.get()))
 }
 

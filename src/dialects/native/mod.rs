@@ -19,6 +19,7 @@ pub mod routes;
 mod settings;
 mod stream;
 mod transactions;
+mod transfers;
 mod webhooks;
 mod wire;
 

@@ -4,13 +4,16 @@ use axum::response::Response;
 use refundry_domain::book::Book;
 use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::RefundId;
+use refundry_domain::refund::State;
 use refundry_domain::refusal::Refusal;
 
 use super::call::{Call, answered, json, listed, rendered, shown};
 use super::wire::answers::RefundView;
 use super::wire::asks::{CancelAsk, InformationAsk, Nothing, RefundAsk, RefundPatch};
+use super::wire::information::LinkView;
 use super::wire::words::{expect_id, time, word};
 use crate::access::bank::BankDetails;
+use crate::access::links::LinkError;
 use crate::dialects::shared::problem::{Code, Problem};
 use crate::dialects::shared::right::{Confirms, Reads, Right, Writes};
 use crate::store::{Answer, RefundFilter};
@@ -114,4 +117,26 @@ pub async fn information(right: Right<Writes>, call: Call) -> Result<Response, P
     let command = Command::GiveInformation { sealed };
     let done = right.carry_out(Target::Refund(refund), command, claim, read.dry_run).await?;
     answered(done, changed, read.dry_run)
+}
+
+/// The customer's link, made when it is first asked for.
+pub async fn information_link(right: Right<Writes>, call: Call) -> Result<Response, Problem> {
+    let id = refund_id(&call)?;
+    let read = call.read_or_default::<Nothing>().await?;
+    let refund = right.refund(id).await?.ok_or(Refusal::UnknownRefund)?;
+    if refund.state != State::RequiresInformation {
+        let (state, verb) = (refund.state, "given bank details");
+        return Err(Refusal::WrongState { refund: id, state, verb }.into());
+    }
+    if read.dry_run {
+        return Ok(shown(&LinkView::of(id, None, refund.information_due)));
+    }
+    let link = right.information_link(&refund).await.map_err(|error| match error {
+        LinkError::Store(error) => error.into(),
+        error @ (LinkError::Seal(_) | LinkError::NoRandomness(_)) => {
+            tracing::error!(%error, "a link cannot be made");
+            Problem::new(Code::Internal, "The link could not be made.")
+        }
+    })?;
+    Ok(shown(&LinkView::of(id, link, refund.information_due)))
 }

@@ -60,7 +60,7 @@ impl Right<Administers> {
 
     /// Credentials as they are kept.
     pub fn seal(&self, gateway: &str, secrets: &Texts) -> Result<Vec<u8>, Problem> {
-        connections::sealed(&self.desk.0.sealer, self.merchant(), gateway, secrets)
+        connections::sealed(self.desk.0.links.sealer(), self.merchant(), gateway, secrets)
             .map_err(|error| Problem::new(Code::Internal, format!("Nothing was kept: {error}.")))
     }
 
@@ -78,7 +78,7 @@ impl Right<Administers> {
 
     /// Keeps of a new key's secret what logins by a key of the day are checked against.
     pub async fn keep_digest(&self, merchant: MerchantId, secret: &str) -> Result<(), StoreError> {
-        let digested = Digested::of(&self.desk.0.sealer, merchant, secret)
+        let digested = Digested::of(self.desk.0.links.sealer(), merchant, secret)
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         self.store().keep_digest(merchant, digested.hash, digested.sealed).await
     }
@@ -124,7 +124,7 @@ impl Right<Administers> {
     }
 
     pub fn sealer(&self) -> &Sealer {
-        &self.desk.0.sealer
+        self.desk.0.links.sealer()
     }
 
     /// The caller's own merchant, or for the operator any.

@@ -9,7 +9,7 @@ use super::credential;
 use super::problem::{Code, Problem};
 use crate::access::gate::{Admitted, Denied, Gate};
 use crate::access::limits::{Days, Standing};
-use crate::access::seal::Sealer;
+use crate::access::links::Links;
 use crate::connections::Connections;
 use crate::delivery::Counter;
 use crate::ledger::Ledger;
@@ -25,7 +25,7 @@ pub struct Desk(pub(super) Arc<Parts>);
 pub(super) struct Parts {
     pub(super) ledger: Arc<Ledger>,
     pub(super) gate: Arc<Gate>,
-    pub(super) sealer: Arc<Sealer>,
+    pub(super) links: Arc<Links>,
     pub(super) counter: Counter,
     pub(super) connections: Arc<Connections>,
     pub(super) stopping: watch::Receiver<bool>,
@@ -44,7 +44,7 @@ impl Desk {
     pub fn new(
         ledger: Arc<Ledger>,
         gate: Arc<Gate>,
-        sealer: Arc<Sealer>,
+        links: Arc<Links>,
         connections: Arc<Connections>,
         counter: Counter,
         stopping: watch::Receiver<bool>,
@@ -53,7 +53,7 @@ impl Desk {
         let parts = Parts {
             ledger,
             gate,
-            sealer,
+            links,
             connections,
             counter,
             stopping,
@@ -97,7 +97,7 @@ impl Desk {
         key: KeyId,
         given: &str,
     ) -> Result<(Arc<Admitted>, Standing), Denied> {
-        self.0.gate.admit_by_day(&self.0.sealer, key, given).await
+        self.0.gate.admit_by_day(self.0.links.sealer(), key, given).await
     }
 
     /// Counts a request of a key in an API that bounds them by the day: `usual` ones, and more for

@@ -13,3 +13,4 @@ pub mod replay;
 pub mod right;
 mod tells;
 pub mod tokens;
+pub mod transfers;

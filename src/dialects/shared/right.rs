@@ -18,6 +18,7 @@ use super::desk::Desk;
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::access::gate::Admitted;
+use crate::access::links::{Link, LinkError};
 use crate::access::seal::Sealer;
 use crate::delivery::{Format, Message};
 use crate::ledger::{Answered, Fault, Held};
@@ -256,7 +257,12 @@ impl Right<Writes> {
     }
 
     pub fn sealer(&self) -> &Sealer {
-        &self.desk.0.sealer
+        self.desk.0.links.sealer()
+    }
+
+    /// The link for the customer of a refund that waits for bank details.
+    pub async fn information_link(&self, refund: &Refund) -> Result<Option<Link>, LinkError> {
+        self.desk.0.links.of(self.merchant(), refund).await
     }
 
     pub fn may_approve(&self) -> bool {

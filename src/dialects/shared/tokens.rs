@@ -23,17 +23,17 @@ pub struct Tokens {
 impl Desk {
     /// As [`Desk::admit_secret`], with an access token.
     pub async fn admit_token(&self, text: &str) -> Result<(Arc<Admitted>, Standing), Denied> {
-        self.0.gate.admit_token(&self.0.sealer, text).await
+        self.0.gate.admit_token(self.0.links.sealer(), text).await
     }
 
     /// Whose refresh token this is, which is not used up.
     pub async fn whose_refresh(&self, text: &str) -> Result<Arc<Admitted>, Denied> {
-        self.0.gate.whose_refresh(&self.0.sealer, text).await
+        self.0.gate.whose_refresh(self.0.links.sealer(), text).await
     }
 
     /// Uses a refresh token up; `Denied::Unknown` when it was before.
     pub async fn redeem(&self, text: &str) -> Result<(), Denied> {
-        self.0.gate.redeem(&self.0.sealer, text).await
+        self.0.gate.redeem(self.0.links.sealer(), text).await
     }
 
     /// New tokens for the key of a caller.
@@ -41,7 +41,7 @@ impl Desk {
         let key = self.0.gate.key_of(&admitted.caller).await?;
         let seal = |seconds: i64, wanted: Use| {
             let token = Token::of(&key, self.0.ledger.now().after_ms(seconds * 1000));
-            let sealed = token.seal(&self.0.sealer, wanted);
+            let sealed = token.seal(self.0.links.sealer(), wanted);
             sealed.map_err(|error| Denied::Store(StoreError::Unavailable(error.to_string())))
         };
         Ok(Tokens {

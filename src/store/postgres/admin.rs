@@ -122,6 +122,7 @@ impl Change<'_> {
                 self.create_key(name, &key).await?;
                 Ok(Administered::Key(key))
             }
+            Administration::ExportTransfers(new) => self.export(merchant, name, &new).await,
             Administration::SetAdminKey { hash } => self.set_admin_key(name, hash).await,
             Administration::RevokeKey { key: id } => {
                 self.begin(merchant).await?;

@@ -21,6 +21,7 @@ mod shelf;
 mod single;
 mod statements;
 mod transactions;
+mod vault;
 mod watch;
 mod work;
 mod write;

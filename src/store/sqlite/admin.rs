@@ -14,6 +14,7 @@ use super::connections;
 use super::hooks;
 use super::load;
 use super::rows;
+use super::vault;
 use super::writer::Writer;
 use crate::store::facts::Unlinked;
 use crate::store::{Administered, KeyAndDigest, encode};
@@ -81,6 +82,9 @@ pub fn administer(
                 event(&writer.conn, batch, merchant, by, name, ("key", id.0), "{}")?;
             }
             Ok(Administered::Key(key))
+        }
+        Administration::ExportTransfers(new) => {
+            vault::export(&writer.conn, batch, merchant, by, (name, &new))
         }
         Administration::CreateEndpoint(new) => {
             hooks::create(&writer.conn, batch, merchant, by, (name, new))

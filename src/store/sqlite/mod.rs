@@ -29,6 +29,7 @@ mod rows;
 mod seal;
 mod shelf;
 mod transactions;
+mod vault;
 mod work;
 mod write;
 mod writer;

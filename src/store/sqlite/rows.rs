@@ -13,8 +13,9 @@ use super::Fail;
 use crate::store::rows::{self as shared};
 pub use crate::store::rows::{
     ACCOUNT, CONNECTION, ENDPOINT, ENTRY, EVENT, Head, KEY, LINE, MERCHANT, ORDER, REFUND, RETURN,
-    SEAL, TRANSACTION, WORK,
+    SEAL, TRANSACTION, TRANSFER_FILE, WORK,
 };
+use crate::store::vault::TransferFile;
 use crate::store::{Event, Seal, TransactionRow, credits, encode};
 
 pub fn order(row: &Row<'_>, merchant: MerchantId) -> Result<Head, Fail> {
@@ -32,6 +33,10 @@ pub fn transaction(row: &Row<'_>) -> Result<TransactionRow, Fail> {
 /// Without its transactions; and the number of the order's refund before it.
 pub fn refund(row: &Row<'_>) -> Result<(Refund, i64), Fail> {
     shared::refund(&mut Columns::of(row))
+}
+
+pub fn transfer_file(row: &Row<'_>) -> Result<TransferFile, Fail> {
+    shared::transfer_file(&mut Columns::of(row))
 }
 
 pub fn return_of(row: &Row<'_>) -> Result<Return, Fail> {

@@ -1,10 +1,12 @@
 //! A store whose disk can be made to fail.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use refundry::testing::store::credits::{AccountFilter, CreditIntent, EntriesOf};
+use refundry::testing::store::vault::{InformationLink, Sealed, SealedRow, TransferFile, Vault};
 use refundry::testing::store::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use refundry::testing::store::*;
 use refundry_domain::book::Book;
@@ -332,5 +334,81 @@ impl Store for Faulty {
 
     async fn close(&self) {
         self.inner.close().await
+    }
+}
+
+#[async_trait]
+impl Vault for Faulty {
+    async fn information_link(
+        &self,
+        merchant: MerchantId,
+        refund: RefundId,
+    ) -> Result<Option<InformationLink>, StoreError> {
+        self.inner.information_link(merchant, refund).await
+    }
+
+    async fn keep_information_link(
+        &self,
+        merchant: MerchantId,
+        refund: RefundId,
+        link: InformationLink,
+    ) -> Result<InformationLink, StoreError> {
+        self.fault()?;
+        self.inner.keep_information_link(merchant, refund, link).await
+    }
+
+    async fn link_by_digest(
+        &self,
+        digest: [u8; 32],
+    ) -> Result<Option<(MerchantId, RefundId, Timestamp)>, StoreError> {
+        self.inner.link_by_digest(digest).await
+    }
+
+    async fn forget_links(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.fault()?;
+        self.inner.forget_links(before).await
+    }
+
+    async fn transfer_files(
+        &self,
+        merchant: MerchantId,
+        page: Page,
+    ) -> Result<Slice<TransferFile>, StoreError> {
+        self.inner.transfer_files(merchant, page).await
+    }
+
+    async fn transfer_file(
+        &self,
+        merchant: MerchantId,
+        number: i64,
+    ) -> Result<Option<(TransferFile, Vec<u8>)>, StoreError> {
+        self.inner.transfer_file(merchant, number).await
+    }
+
+    async fn transferred(
+        &self,
+        merchant: MerchantId,
+        transactions: Vec<TransactionId>,
+    ) -> Result<BTreeMap<TransactionId, i64>, StoreError> {
+        self.inner.transferred(merchant, transactions).await
+    }
+
+    async fn purge_files(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.fault()?;
+        self.inner.purge_files(before).await
+    }
+
+    async fn sealed(&self, kind: Sealed) -> Result<Vec<SealedRow>, StoreError> {
+        self.inner.sealed(kind).await
+    }
+
+    async fn reseal(
+        &self,
+        kind: Sealed,
+        row: SealedRow,
+        bytes: Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        self.fault()?;
+        self.inner.reseal(kind, row, bytes).await
     }
 }

@@ -12,6 +12,7 @@ use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use refundry::testing::access::gate::Gate;
+use refundry::testing::access::links::Links;
 use refundry::testing::access::seal::Sealer;
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::clock::{Clock, ManualClock};
@@ -41,6 +42,7 @@ pub struct Site {
     pub clock: Arc<ManualClock>,
     pub ledger: Arc<Ledger>,
     pub sealer: Arc<Sealer>,
+    pub links: Arc<Links>,
     pub gate: Arc<Gate>,
     pub address: SocketAddr,
     /// A key of the first merchant with every scope.
@@ -74,9 +76,10 @@ impl Site {
             timeout: Duration::from_secs(5),
         };
         let connections = Arc::new(Connections::new(Gateways::default(), means));
+        let links = Arc::new(Links::new(store.clone(), sealer.clone(), "https://shop.example"));
         let (tell, _nobody_listens) = mpsc::unbounded_channel();
         let mut site =
-            site(ledger.clone(), store, time, sealer.clone(), connections, counter(), tell);
+            site(ledger.clone(), store, time, links.clone(), connections, counter(&links), tell);
         let gate = site.gate.clone();
         // A handler with a bug in it.
         let bug = axum::routing::get(async || -> String { panic!("this is the bug") });
@@ -89,7 +92,8 @@ impl Site {
         }));
         let key = String::new();
         let stop = Some(stop);
-        let mut site = Site { home, clock, ledger, sealer, gate, address, key, stop, served };
+        let mut site =
+            Site { home, clock, ledger, sealer, links, gate, address, key, stop, served };
         site.key = site.make_key(MerchantId(1), &Scope::ALL, 100_000).await;
         site
     }
@@ -169,9 +173,9 @@ impl Site {
 }
 
 /// Webhooks to this machine only.
-pub fn counter() -> Counter {
+pub fn counter(links: &Arc<Links>) -> Counter {
     Counter {
-        formats: dialects::formats(),
+        formats: dialects::formats(links.clone()),
         addresses: Addresses {
             allow_http: true,
             allowed: vec![Network::parse("127.0.0.0/8").unwrap()],

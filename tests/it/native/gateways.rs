@@ -82,6 +82,8 @@ async fn what_cannot_be_connected_is_refused_by_name() {
     asked.expect_problem(403, "scope_missing");
 }
 
+const ALLOWED: (&str, &str) = ("REFUNDRY_GATEWAYS_ALLOW_ADDRESSES", "127.0.0.0/8");
+
 /// A whole server: its address, an admin key, and how to stop it.
 struct Running {
     address: std::net::SocketAddr,
@@ -93,7 +95,11 @@ struct Running {
 impl Running {
     async fn start(data: &std::path::Path) -> Running {
         let overrides = Overrides { data: Some(data.to_owned()), ..Overrides::default() };
-        let variables = [("REFUNDRY_PAYOUTS_LOOK_MS".to_owned(), "20".to_owned())];
+        // The provider's double stands beside the server.
+        let variables = [
+            ("REFUNDRY_PAYOUTS_LOOK_MS".to_owned(), "20".to_owned()),
+            (ALLOWED.0.to_owned(), ALLOWED.1.to_owned()),
+        ];
         let config = Config::layered(None, &variables, &overrides).unwrap();
         let app = App::open(config, Arc::new(SystemClock), 7).await.unwrap();
         let key = app.first_key().unwrap().to_owned();
@@ -143,7 +149,8 @@ impl Running {
 fn refundry(data: &std::path::Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_refundry"));
     let (name, rest) = arguments.split_first().unwrap();
-    command.arg(name).arg("--data").arg(data).args(rest).output().unwrap()
+    command.env(ALLOWED.0, ALLOWED.1).arg(name).arg("--data").arg(data);
+    command.args(rest).output().unwrap()
 }
 
 /// Connected, paid, told by notification, switched off; then tried and sealed anew without a

@@ -5,6 +5,7 @@ mod adyen;
 mod afterpay;
 mod amounts;
 mod begateway;
+mod begateway_signature;
 mod braintree;
 mod cybersource;
 mod documents;

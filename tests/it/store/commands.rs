@@ -113,7 +113,7 @@ async fn refunds(store: &dyn Store) -> usize {
     store.refunds(MERCHANT, RefundFilter::default(), all()).await.unwrap().rows.len()
 }
 
-async fn create_merchant(store: &dyn Store) -> MerchantId {
+pub async fn create_merchant(store: &dyn Store) -> MerchantId {
     let change = Administration::CreateMerchant { name: "Another".to_owned() };
     match store.administer(MERCHANT, "test".into(), NOW, change).await.unwrap() {
         Administered::Merchant(merchant) => merchant.id,

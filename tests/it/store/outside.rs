@@ -1,10 +1,12 @@
 //! What waits for somebody outside, on both databases.
 
 use refundry::testing::ledger::verify::verify;
-use refundry::testing::store::Intent;
+use refundry::testing::store::vault::{InformationLink, Sealed};
+use refundry::testing::store::{Administered, Intent};
 use refundry_domain::changes::Queue;
 use refundry_domain::command::{Command, NewReturn, Target};
-use refundry_domain::ids::{OrderRef, Timestamp};
+use refundry_domain::ids::{OrderRef, RefundId, Timestamp, TransactionId};
+use refundry_domain::merchant::{Administration, NewTransferFile};
 use refundry_domain::order::Metadata;
 use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::policy::Policy;
@@ -12,6 +14,7 @@ use refundry_domain::refund::{Destination, Execution, State};
 use refundry_domain::returns::{ReturnItem, ReturnKind, ReturnState};
 use std::sync::Arc;
 
+use super::commands::create_merchant;
 use super::{Place, on_every_store};
 use crate::harness::store::*;
 
@@ -19,6 +22,9 @@ on_every_store! {
     super::a_deadline_outlasts_a_restart as a_deadline_outlasts_a_restart,
     super::a_return_keeps_what_it_got_and_closes as a_return_keeps_what_it_got_and_closes,
     super::bank_details_are_kept_until_settled as bank_details_are_kept_until_settled,
+    super::links_are_one_a_wait as links_are_one_a_wait,
+    super::a_file_has_its_transfers_once as a_file_has_its_transfers_once,
+    super::everything_sealed_is_found_and_replaced as everything_sealed_is_found_and_replaced,
 }
 
 fn with(policy: Policy, intent: Intent) -> Intent {
@@ -123,4 +129,100 @@ async fn bank_details_are_kept_until_settled(place: &impl Place) {
     done(&*store, with(rules(), reported(made.transactions[0].id))).await;
     assert_eq!(read().await.information.as_deref(), Some(&b"v3000"[..]));
     assert_eq!(verify(&*store, &mut |_| {}).await.unwrap().findings, []);
+}
+
+async fn links_are_one_a_wait(place: &impl Place) {
+    let store = place.open().await;
+    let other = create_merchant(&*store).await;
+    let link = |due, byte: u8| InformationLink {
+        due: Timestamp(due),
+        digest: [byte; 32],
+        sealed: vec![byte],
+    };
+    let keep = async |merchant, link| {
+        store.keep_information_link(merchant, RefundId(7), link).await.unwrap()
+    };
+    assert_eq!(keep(MERCHANT, link(5, 1)).await, link(5, 1));
+    assert_eq!(keep(MERCHANT, link(5, 2)).await, link(5, 1), "the first one stays");
+    assert_eq!(keep(other, link(6, 3)).await, link(6, 3));
+    assert_eq!(keep(MERCHANT, link(8, 4)).await, link(8, 4), "a new wait has its own");
+    let found = async |byte: u8| store.link_by_digest([byte; 32]).await.unwrap();
+    assert_eq!(found(1).await, None);
+    assert_eq!(found(3).await, Some((other, RefundId(7), Timestamp(6))));
+    assert_eq!(found(4).await, Some((MERCHANT, RefundId(7), Timestamp(8))));
+    assert_eq!(store.forget_links(Timestamp(7)).await.unwrap(), 1);
+    assert_eq!(store.information_link(other, RefundId(7)).await.unwrap(), None);
+    let kept = store.information_link(MERCHANT, RefundId(7)).await.unwrap();
+    assert_eq!(kept, Some(link(8, 4)));
+}
+
+async fn a_file_has_its_transfers_once(place: &impl Place) {
+    let store = place.open().await;
+    let new = |name: &str, transfers: &[(i64, Option<i64>)]| NewTransferFile {
+        message_id: name.to_owned(),
+        currency: usd(),
+        total: refundry_domain::money::Minor::new(250).unwrap(),
+        sealed: name.as_bytes().to_vec(),
+        transfers: transfers.iter().map(|(id, file)| (TransactionId(*id), *file)).collect(),
+    };
+    let export = async |new| {
+        let change = Administration::ExportTransfers(new);
+        store.administer(MERCHANT, "key:2".into(), NOW, change).await.unwrap()
+    };
+    assert!(matches!(export(new("one", &[(3, None), (4, None)])).await, Administered::Merchant(_)));
+    assert_eq!(export(new("two", &[(4, None), (5, None)])).await, Administered::Stale);
+    let ids = || vec![TransactionId(3), TransactionId(4), TransactionId(5)];
+    let files = store.transfer_files(MERCHANT, first(9)).await.unwrap().rows;
+    let number = files[0].number;
+    let stand = store.transferred(MERCHANT, ids()).await.unwrap();
+    assert_eq!(stand, [(TransactionId(3), number), (TransactionId(4), number)].into());
+    assert_eq!(files.len(), 1, "nothing of the second");
+    assert_eq!((files[0].transfers, files[0].total.get()), (2, 250));
+    let again = export(new("three", &[(4, Some(number))])).await;
+    assert!(matches!(again, Administered::Merchant(_)));
+    let files = store.transfer_files(MERCHANT, first(1)).await.unwrap();
+    assert_eq!((files.rows[0].message_id.as_str(), files.more), ("three", true));
+    let stand = store.transferred(MERCHANT, ids()).await.unwrap();
+    assert_eq!(stand[&TransactionId(4)], files.rows[0].number);
+    let read = store.transfer_file(MERCHANT, number).await.unwrap().unwrap();
+    assert_eq!((read.0.made_by.as_str(), read.1), ("key:2", b"one".to_vec()));
+    let other = create_merchant(&*store).await;
+    assert_eq!(store.transfer_file(other, number).await.unwrap(), None);
+    assert_eq!(store.transferred(other, ids()).await.unwrap(), [].into());
+    assert_eq!(store.purge_files(NOW).await.unwrap(), 0);
+    assert_eq!(store.purge_files(NOW.after_ms(1)).await.unwrap(), 2);
+    assert_eq!(store.transfer_file(MERCHANT, number).await.unwrap().unwrap().1, b"");
+    assert_eq!(verify(&*store, &mut |_| {}).await.unwrap().findings, []);
+}
+
+/// One that was not found would be lost with the old key.
+async fn everything_sealed_is_found_and_replaced(place: &impl Place) {
+    let store = place.open().await;
+    let order = done(&*store, register(new_order("10.00"))).await.order.id;
+    let mut ask = ask(refundry_domain::command::What::Amount(stated("4.00")));
+    ask.to = Destination::BankTransfer;
+    let asked = intent(Target::Order(OrderRef::Id(order)), Command::RequestRefund(ask));
+    let made = done(&*store, with(rules(), asked)).await.refund.unwrap();
+    let given = Command::GiveInformation { sealed: b"v3000sealed".to_vec() };
+    done(&*store, with(rules(), intent(Target::Refund(made.id), given))).await;
+    store.keep_digest(MERCHANT, [9; 32], b"digest".to_vec()).await.unwrap();
+    let (digest, sealed) = ([1; 32], b"link".to_vec());
+    let link = InformationLink { due: NOW, digest, sealed };
+    store.keep_information_link(MERCHANT, RefundId(7), link).await.unwrap();
+    for (kind, number, bytes) in [
+        (Sealed::Information, made.id.0, &b"v3000sealed"[..]),
+        (Sealed::Digests, 0, b"digest"),
+        (Sealed::Links, 7, b"link"),
+    ] {
+        let rows = store.sealed(kind).await.unwrap();
+        let row = rows.iter().find(|row| row.bytes == bytes).unwrap().clone();
+        assert_eq!((row.merchant, row.number), (MERCHANT, number), "{kind:?}");
+        assert!(store.reseal(kind, row.clone(), b"v3000newer".to_vec()).await.unwrap());
+        assert!(!store.reseal(kind, row, b"late".to_vec()).await.unwrap(), "{kind:?}");
+        let rows = store.sealed(kind).await.unwrap();
+        assert!(rows.iter().any(|row| row.bytes == b"v3000newer"), "{kind:?}");
+    }
+    let refund = store.refund(MERCHANT, made.id).await.unwrap().unwrap();
+    assert_eq!(refund.information.as_deref(), Some(&b"v3000newer"[..]));
+    done(&*store, with(rules(), reported(made.transactions[0].id))).await;
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use refundry::testing::clock::Clock;
-use refundry::testing::delivery::{Deliver, Ground, Rules};
+use refundry::testing::delivery::{Counter, Deliver, Ground, Rules};
 use refundry::testing::outbound::{Resolve, SystemResolver};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -36,6 +36,15 @@ impl Post {
     }
 
     pub fn with(site: &Site, timeout: Duration, resolver: Arc<dyn Resolve>) -> Post {
+        Post::begin(site, timeout, resolver, &counter(&site.links))
+    }
+
+    fn begin(
+        site: &Site,
+        timeout: Duration,
+        resolver: Arc<dyn Resolve>,
+        counter: &Counter,
+    ) -> Post {
         let clock: Arc<dyn Clock> = site.clock.clone();
         let ground = Ground {
             store: site.home.store.clone(),
@@ -51,7 +60,7 @@ impl Post {
             keep_ms: 90 * 24 * HOUR_MS,
             drain: Duration::from_secs(2),
         };
-        let deliver = Deliver::new(ground, &counter(), rules, resolver, 7);
+        let deliver = Deliver::new(ground, counter, rules, resolver, 7);
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(async move { deliver.run(stopped).await });
         Post { stop, task }

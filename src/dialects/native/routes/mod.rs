@@ -4,6 +4,7 @@ mod administration;
 mod credits;
 mod orders;
 mod refunds;
+mod transfers;
 mod webhooks;
 
 use utoipa::openapi::RefOr;
@@ -17,6 +18,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
     orders::ROUTES
         .iter()
         .chain(refunds::ROUTES)
+        .chain(transfers::ROUTES)
         .chain(credits::ROUTES)
         .chain(webhooks::ROUTES)
         .chain(administration::ROUTES)

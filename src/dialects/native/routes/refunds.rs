@@ -2,7 +2,7 @@
 
 use super::super::call::serve;
 use super::super::route::Route;
-use super::super::wire::{answers, asks, report};
+use super::super::wire::{answers, asks, information, report};
 use super::super::{refunds, transactions};
 use super::{AFTER, BEFORE, FROM, LIMIT, TRACKING_ID, UNTIL, param, shape};
 use crate::dialects::shared::replay::KeyRule;
@@ -61,6 +61,13 @@ pub static ROUTES: &[Route] = &[
     .key(KeyRule::Required)
     .takes(shape::<asks::InformationAsk>)
     .shows(shape::<answers::RefundView<'_>>),
+    Route::post("/v1/refunds/{id}/information_link", "get_refund_information_link", |route| {
+        serve(route, refunds::information_link)
+    })
+    .summary("Gives the link under which the customer gives bank details")
+    .key(KeyRule::Refused)
+    .takes(shape::<asks::Nothing>)
+    .shows(shape::<information::LinkView>),
     Route::get("/v1/transactions", "list_transactions", |route| serve(route, transactions::list))
         .summary("Lists transactions of both directions, newest first")
         .query(&[

@@ -227,6 +227,8 @@ pub struct RefundView<'a> {
     transactions: Vec<RefundTransactionView<'a>>,
     /// The customer's bank account, when one was given.
     information: Option<InformationView<'a>>,
+    /// Until when the customer can give bank details, while they are waited for.
+    information_due: Option<Time>,
     #[schema(value_type = Notes)]
     metadata: &'a Metadata,
     requested_by: &'a str,
@@ -336,6 +338,7 @@ impl<'a> RefundView<'a> {
                 .as_deref()
                 .and_then(BankDetails::last4)
                 .map(|last4| InformationView { last4 }),
+            information_due: refund.information_due.map(Time),
             metadata: &refund.metadata,
             requested_by: &refund.requested_by,
             confirmed_by: refund.confirmed_by.as_deref(),

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use refundry_domain::credit::{AccountKind, EntryKind};
 use refundry_domain::ids::{
     AccountId, EndpointId, EntryId, EventId, GatewayId, KeyId, MerchantId, OrderId, OrderRef,
-    RefundId, ReturnId, Timestamp, TransactionId,
+    RefundId, ReturnId, Timestamp, TransactionId, TransferFileId,
 };
 use refundry_domain::merchant::Scope;
 use refundry_domain::money::{Currency, Minor, Money};
@@ -53,6 +53,7 @@ numbered! {
     GatewayId "gw_" "a gateway",
     MerchantId "mer_" "a merchant",
     EndpointId "whe_" "a webhook endpoint",
+    TransferFileId "btf_" "a file of bank transfers",
     AccountId "acc_" "a credit account",
     EntryId "ent_" "an entry",
 }
@@ -145,6 +146,7 @@ pub type KeyTag = Id<KeyId>;
 pub type GatewayTag = Id<GatewayId>;
 pub type MerchantTag = Id<MerchantId>;
 pub type EndpointTag = Id<EndpointId>;
+pub type TransferFileTag = Id<TransferFileId>;
 pub type AccountTag = Id<AccountId>;
 pub type EntryTag = Id<EntryId>;
 pub type LineWord = Word<LineKind>;
