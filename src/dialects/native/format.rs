@@ -90,7 +90,7 @@ impl Format for WithLinks {
             return self.native.message(books, event).await;
         };
         let told = Told { timestamp: Time(event.at), event: EventView::of(event) };
-        let body = json(&ToldWithLink { told, information_link }).into();
+        let body = json(&ToldWithLink { told, information_link });
         Ok(Some(Message::json(body)))
     }
 
