@@ -325,11 +325,11 @@ impl Lane {
                 self.rows.extend(self.queue.tried(row, now));
             }
             Verdict::Unsaid => self.queue.passed(event.id),
-            Verdict::Tried { with, pause } => self.tried(row, with, pause).await,
+            Verdict::Tried { with, pause, gone } => self.tried(row, with, pause, gone).await,
         }
     }
 
-    async fn tried(&mut self, mut row: Delivery, with: Try, pause: Option<i64>) {
+    async fn tried(&mut self, mut row: Delivery, with: Try, pause: Option<i64>, gone: bool) {
         let now = self.parts.clock.now();
         let status = with.status;
         row.tries.push(with);
@@ -351,7 +351,7 @@ impl Lane {
             None => row.state = DeliveryState::Failed,
         }
         self.rows.extend(self.queue.tried(row, now));
-        if status == Some(410) {
+        if gone {
             self.disable(DisabledWhy::Gone).await;
         } else if self.mood.is_hopeless(now) {
             self.disable(DisabledWhy::Failing).await;

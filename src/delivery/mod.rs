@@ -4,6 +4,7 @@
 //! its lane reads on from there, sends, and moves the cursor in the commit that writes the
 //! deliveries down. A crash in between repeats messages under the same ids, and skips none.
 
+pub mod key_pair;
 mod lane;
 mod queue;
 mod record;
@@ -36,6 +37,15 @@ use crate::store::{Event, Store, StoreError};
 pub struct Message {
     pub content_type: &'static str,
     pub body: Bytes,
+    /// Where it is sent instead of the endpoint's own address. The format sees to it that the host
+    /// is the endpoint's, whose address was checked.
+    pub to: Option<Uri>,
+}
+
+impl Message {
+    pub fn json(body: impl Into<Bytes>) -> Message {
+        Message { content_type: "application/json", body: body.into(), to: None }
+    }
 }
 
 /// What a signature is made with.
@@ -88,6 +98,12 @@ pub trait Format: Send + Sync {
 
     /// Whether a secret that the merchant brings can be signed with, or what was expected.
     fn takes_secret(&self, secret: &str) -> Result<(), &'static str>;
+
+    /// What messages are checked with, for a format whose secret is a private key. Such a secret is
+    /// never shown.
+    fn public_key(&self, _secret: &str) -> Option<String> {
+        None
+    }
 }
 
 /// The formats there are.

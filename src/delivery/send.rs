@@ -40,6 +40,8 @@ pub enum Verdict {
         with: Try,
         /// How long the endpoint wants to be left alone, in milliseconds.
         pause: Option<i64>,
+        /// The endpoint's own address is gone for good.
+        gone: bool,
     },
     /// The format has nothing to say of this event.
     Unsaid,
@@ -84,7 +86,9 @@ async fn call(parts: &Parts, target: &Target, event: &Event, message: Message) -
     let secrets = target.secrets.living(now);
     let signing = Signing { id: &id, at: now, secrets: &secrets };
     let deadline = parts.rules.timeout;
-    let mut call = Call::new(Method::POST, target.uri.clone(), deadline);
+    let own = message.to.is_none();
+    let uri = message.to.clone().unwrap_or_else(|| target.uri.clone());
+    let mut call = Call::new(Method::POST, uri, deadline);
     for (name, value) in target.format.sign(&message, &signing) {
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
@@ -96,10 +100,10 @@ async fn call(parts: &Parts, target: &Target, event: &Event, message: Message) -
     call.body = message.body;
     let began = Instant::now();
     let answered = parts.client.call(call).await;
-    said(answered, now, began.elapsed())
+    said(answered, own, now, began.elapsed())
 }
 
-fn said(answered: Result<Reply, Failure>, at: Timestamp, took: Duration) -> Verdict {
+fn said(answered: Result<Reply, Failure>, own: bool, at: Timestamp, took: Duration) -> Verdict {
     let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
     match answered {
         Ok(reply) => {
@@ -116,13 +120,13 @@ fn said(answered: Result<Reply, Failure>, at: Timestamp, took: Duration) -> Verd
             let bytes = &reply.body[..reply.body.len().min(ANSWER_KEPT)];
             let answer = String::from_utf8_lossy(bytes).into_owned();
             let with = Try { at, took_ms, status: Some(status), error, answer };
-            Verdict::Tried { with, pause }
+            Verdict::Tried { with, pause, gone: own && status == 410 }
         }
         Err(failure) => {
             let (Failure::NotSent(why) | Failure::Unknown(why)) = failure;
             let error = Some(why.chars().take(ERROR_KEPT).collect());
             let with = Try { at, took_ms, status: None, error, answer: String::new() };
-            Verdict::Tried { with, pause: None }
+            Verdict::Tried { with, pause: None, gone: false }
         }
     }
 }

@@ -55,7 +55,7 @@ pub const ALL: [Dialect; 6] = [
     Dialect { prefix: Some("/begateway"), router: begateway::router, shared: &[] },
     Dialect { prefix: Some("/fluent"), router: fluent::router, shared: &[] },
     Dialect { prefix: Some("/idosell"), router: idosell::router, shared: &[] },
-    Dialect { prefix: Some("/returngo"), router: returngo::router, shared: &[] },
+    Dialect { prefix: Some("/returngo"), router: returngo::router, shared: returngo::SHARED },
     Dialect {
         prefix: Some("/digitalriver"),
         router: digitalriver::router,
@@ -67,7 +67,9 @@ pub const ALL: [Dialect; 6] = [
 pub fn formats(links: Arc<Links>) -> Formats {
     Formats::of(vec![
         Arc::new(native::format::WithLinks::new(links)),
+        Arc::new(begateway::format::Begateway),
         Arc::new(digitalriver::format::DigitalRiver),
+        Arc::new(returngo::format::ReturnGo),
     ])
 }
 

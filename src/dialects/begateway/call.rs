@@ -6,6 +6,8 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICAT
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request};
 use axum::response::Response;
 use axum::routing::{MethodRouter, on};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -154,6 +156,12 @@ impl Call {
             return Err(No::system(400, rule));
         }
         Ok(Some(text))
+    }
+
+    /// The shop's number and key, as the Basic scheme writes them.
+    pub fn credentials(&self) -> Option<String> {
+        let (shop, key) = credential::basic_of(&self.parts.headers)?;
+        Some(STANDARD.encode(format!("{shop}:{key}")))
     }
 
     /// The same API's paths of the asynchronous variant.

@@ -1,11 +1,13 @@
 //! beGateway's API as a server: beyag (alternative payment methods) and the card gateway.
 
 mod call;
+pub mod format;
 mod later;
 mod payments;
 mod refunds;
 mod refusals;
 mod sheet;
+mod told;
 mod transactions;
 mod wire;
 

@@ -9,6 +9,7 @@ use super::call::{Answered, Api, Call, Voice, json};
 use super::refunds::{Made, answer, carried_out};
 use super::refusals::No;
 use super::sheet::{find, notes};
+use super::told;
 use super::wire::{self, Check, MethodAsk, PaymentAsk, Uid};
 use crate::dialects::shared::right::{Right, Writes};
 use crate::store::Render;
@@ -68,6 +69,9 @@ pub async fn make(right: &Right<Writes>, call: &mut Call) -> Result<Made, No> {
         return Err(No::system(400, "The amount cannot be read."));
     };
     let new = order(&ask, description, &method, (figure, currency), ending, voice)?;
+    if let Some(address) = ask.notification_url.as_deref().filter(|url| !url.is_empty()) {
+        told::expect(right, voice, address, call.credentials()).await?;
+    }
     let claim = once.map(|once| once.claim(kept(voice)));
     let done = right.carry_out(Target::NewOrder, Command::RegisterOrder(new), claim, false);
     carried_out(done.await?, voice, uid_of)

@@ -11,8 +11,10 @@ use refundry_domain::refusal::Refusal;
 use serde::Deserialize;
 
 use super::call::{Answered, Api, Call, Voice, json, replayed};
+use super::format::address_of;
 use super::refusals::{No, no};
 use super::sheet::{Sheet, find, notes};
+use super::told;
 use super::wire::{self, Check, RefundAsk, Uid};
 use crate::dialects::shared::right::{Right, Writes};
 use crate::ledger::{self, Fault};
@@ -69,6 +71,8 @@ pub async fn make(right: &Right<Writes>, call: &mut Call) -> Result<Made, No> {
     check.done()?;
     let Some(parent) = parent else { return Err(no_parent(right, &named, voice).await?) };
 
+    let own = ask.notification_url.as_deref().map(|url| (url, call.credentials()));
+    have_told(right, voice, own, &parent).await?;
     let request_id = call.request_id()?.map(str::to_owned);
     let checked = voice.api() == Api::Card && ask.duplicate_check != Some(false);
     let _alone = match amount.filter(|_| checked) {
@@ -92,6 +96,29 @@ pub async fn make(right: &Right<Writes>, call: &mut Call) -> Result<Made, No> {
     });
     let claim = once.map(|once| once.claim(kept(voice)));
     carried_out(right.carry_out(order, command, claim, false).await?, voice, uid_of)
+}
+
+/// Sees to it that the outcome is told where the request says, or else where its payment's order
+/// does. The credentials are for whom the request itself names: the order's notes may be another
+/// key's.
+async fn have_told(
+    right: &Right<Writes>,
+    voice: Voice,
+    own: Option<(&str, Option<String>)>,
+    parent: &TransactionRow,
+) -> Result<(), No> {
+    if let Some((address, credentials)) = own.filter(|(url, _)| !url.is_empty()) {
+        return told::expect(right, voice, address, credentials).await;
+    }
+    let book = right.order(OrderRef::Id(parent.order)).await?;
+    let order = book.map(|book| book.order);
+    if let Some(address) = order.as_ref().and_then(|order| address_of(None, order))
+        && let Err(no) = told::expect(right, voice, address, None).await
+    {
+        // Nothing is wrong with this request.
+        tracing::warn!(status = no.status, "an order's notification_url cannot be told");
+    }
+    Ok(())
 }
 
 /// Why there is no such parent: a payment of the sandbox that was not made is known, too.

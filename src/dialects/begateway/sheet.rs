@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::call::{Api, Voice};
+use super::format::address_of;
 use super::wire::{Uid, minor_units, time};
 use crate::dialects::shared::right::{Right, Shows};
 use crate::store::{Movement, StoreError};
@@ -186,6 +187,14 @@ impl Sheet {
         }
     }
 
+    /// Where who asked for it wants to be told.
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Sheet::In { order, .. } | Sheet::Unpaid(order) => address_of(None, order),
+            Sheet::Back { refund, order, .. } => address_of(Some(&refund.metadata), order),
+        }
+    }
+
     fn note(&self, name: &str) -> Option<&str> {
         self.notes().get(name).map(String::as_str)
     }
@@ -210,7 +219,7 @@ impl Sheet {
         self.order().metadata.get(notes::TEST).map_or(sandbox, |test| test == "true")
     }
 
-    fn method(&self) -> &str {
+    pub fn method(&self) -> &str {
         let method = match self {
             Sheet::In { payment, .. } => &payment.method,
             Sheet::Back { row, .. } => &row.method,
@@ -282,19 +291,34 @@ impl Sheet {
     }
 }
 
+pub fn status_of(state: TransactionState) -> &'static str {
+    use TransactionState as T;
+    match state {
+        T::Succeeded => "successful",
+        T::Unconfirmed
+        | T::RequiresInformation
+        | T::Pending
+        | T::Requested
+        | T::Processing
+        | T::NeedsAttention => "pending",
+        T::Failed | T::Canceled | T::Reversed => "failed",
+    }
+}
+
 /// Status, code and words of a refund transaction.
 fn of_refund(row: &RefundTransaction) -> Outcome {
     use TransactionState as T;
-    let (status, code, usual) = match row.state {
-        T::Succeeded => ("successful", "S.0000", DONE),
-        T::Unconfirmed => ("pending", "P.0001", "The refund waits for its approval"),
-        T::RequiresInformation => ("pending", "P.0002", "The refund waits for bank details"),
+    let status = status_of(row.state);
+    let (code, usual) = match row.state {
+        T::Succeeded => ("S.0000", DONE),
+        T::Unconfirmed => ("P.0001", "The refund waits for its approval"),
+        T::RequiresInformation => ("P.0002", "The refund waits for bank details"),
         T::Pending | T::Requested | T::Processing | T::NeedsAttention => {
-            ("pending", "P.9999", "The operation is being processed")
+            ("P.9999", "The operation is being processed")
         }
         T::Failed | T::Canceled | T::Reversed => {
             let code = row.failure.as_ref().map_or("F.0999", |failure| failed(failure.code));
-            ("failed", code, "The operation was not carried out")
+            (code, "The operation was not carried out")
         }
     };
     let said = match status {

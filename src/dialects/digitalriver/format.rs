@@ -71,7 +71,7 @@ impl Format for DigitalRiver {
         event: &Event,
     ) -> Result<Option<Message>, StoreError> {
         let Some(name) = told::usual(event) else { return Ok(None) };
-        Ok(told::envelope(books, event, name, Vec::new()).await?.map(message))
+        Ok(told::envelope(books, event, name, Vec::new()).await?.map(Message::json))
     }
 
     async fn message_to(
@@ -82,7 +82,7 @@ impl Format for DigitalRiver {
     ) -> Result<Option<Message>, StoreError> {
         let Some(name) = name(&endpoint.events, event) else { return Ok(None) };
         let ids = vec![format!("wh_{}", endpoint.id)];
-        Ok(told::envelope(books, event, name, ids).await?.map(message))
+        Ok(told::envelope(books, event, name, ids).await?.map(Message::json))
     }
 
     /// `DigitalRiver-Signature: <time>, <signature>`, with a signature for each secret.
@@ -112,8 +112,4 @@ impl Format for DigitalRiver {
         }
         Err("Expected from 16 to 200 visible ASCII characters.")
     }
-}
-
-fn message(body: Vec<u8>) -> Message {
-    Message { content_type: "application/json", body: body.into() }
 }

@@ -90,8 +90,8 @@ impl Format for WithLinks {
             return self.native.message(books, event).await;
         };
         let told = Told { timestamp: Time(event.at), event: EventView::of(event) };
-        let body = json(&ToldWithLink { told, information_link }).into();
-        Ok(Some(Message { content_type: "application/json", body }))
+        let body = json(&ToldWithLink { told, information_link });
+        Ok(Some(Message::json(body)))
     }
 
     fn sign(&self, message: &Message, signing: &Signing<'_>) -> Vec<(&'static str, String)> {
@@ -127,7 +127,7 @@ impl Format for Native {
         event: &Event,
     ) -> Result<Option<Message>, StoreError> {
         let told = Told { timestamp: Time(event.at), event: EventView::of(event) };
-        Ok(Some(Message { content_type: "application/json", body: json(&told).into() }))
+        Ok(Some(Message::json(json(&told))))
     }
 
     fn sign(&self, message: &Message, signing: &Signing<'_>) -> Vec<(&'static str, String)> {

@@ -55,7 +55,7 @@ pub async fn create(right: Right<Administers>, call: Call) -> Result<Response, P
     let events = subscriptions(format.as_ref(), ask.events)?;
     let description = ask.description.unwrap_or_default();
     check_description(&description)?;
-    let secret = secret(format.as_ref(), ask.secret)?;
+    let secret = secret(&format, ask.secret).await?;
     if right.endpoints().await?.len() >= ENDPOINTS_MOST {
         let detail = "A merchant has at most 50 webhook endpoints.";
         return Err(Problem::new(Code::TooManyEndpoints, detail));
@@ -69,7 +69,8 @@ pub async fn create(right: Right<Administers>, call: Call) -> Result<Response, P
     }
     match right.administer(Administration::CreateEndpoint(new)).await? {
         Administered::Endpoint(endpoint) => {
-            Ok(created(&EndpointView::of(&endpoint).with_secret(&secret, None)))
+            let view = EndpointView::of(&endpoint).with_secret(&secret, None);
+            Ok(created(&view.with_public_key(format.public_key(&secret))))
         }
         Administered::Merchant(_)
         | Administered::Key(_)
@@ -134,13 +135,16 @@ fn subscriptions(format: &dyn Format, mut events: Vec<String>) -> Result<Vec<Str
     Ok(events)
 }
 
-fn secret(format: &dyn Format, given: Option<String>) -> Result<String, Problem> {
+async fn secret(format: &Arc<dyn Format>, given: Option<String>) -> Result<String, Problem> {
     if let Some(given) = given {
         let taken = format.takes_secret(&given);
         taken.map_err(|expected| Problem::field(Code::FieldInvalid, "/secret", expected))?;
         return Ok(given);
     }
-    format.new_secret().ok_or_else(|| {
+    // A key pair takes its time.
+    let format = format.clone();
+    let made = tokio::task::spawn_blocking(move || format.new_secret()).await;
+    made.ok().flatten().ok_or_else(|| {
         tracing::error!("no randomness for a webhook secret");
         Problem::new(Code::Internal, "The server could not make a secret.")
     })
@@ -153,19 +157,28 @@ fn sealed(right: &Right<Administers>, secrets: &Secrets) -> Result<Vec<u8>, Prob
     })
 }
 
+fn view<'a>(right: &Right<Administers>, endpoint: &'a Endpoint) -> EndpointView<'a> {
+    let public_key = || {
+        let format = right.counter().formats.named(&endpoint.format)?;
+        let secrets = Secrets::open(&endpoint.secrets, right.sealer(), endpoint.merchant).ok()?;
+        format.public_key(secrets.living(right.now()).first()?)
+    };
+    EndpointView::of(endpoint).with_public_key(public_key())
+}
+
 /// Endpoints are few: all are read, and one page is shown.
 pub async fn list(right: Right<Administers>, call: Call) -> Result<Response, Problem> {
     let mut fields = call.fields()?;
     let page = fields.page(|text| expect_id::<EndpointId>(text).map(|id| id.0))?;
     fields.finish()?;
     let slice = page_of(right.endpoints().await?, &page, |endpoint| endpoint.id.0);
-    Ok(listed(&slice, &page, EndpointView::of, |endpoint| endpoint.id))
+    Ok(listed(&slice, &page, |endpoint| view(&right, endpoint), |endpoint| endpoint.id))
 }
 
 pub async fn show(right: Right<Administers>, call: Call) -> Result<Response, Problem> {
     call.fields()?.finish()?;
     let id = call.id::<EndpointId>().ok_or_else(unknown)?;
-    Ok(shown(&EndpointView::of(&find(&right, id).await?)))
+    Ok(shown(&view(&right, &find(&right, id).await?)))
 }
 
 pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, Problem> {
@@ -201,7 +214,7 @@ pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, P
         return Ok(shown(&EndpointView::of(&endpoint)));
     }
     let change = EndpointChange::Edit { url, events, description, enabled };
-    Ok(shown(&EndpointView::of(&apply(&right, id, change).await?.ok_or_else(unknown)?)))
+    Ok(shown(&view(&right, &apply(&right, id, change).await?.ok_or_else(unknown)?)))
 }
 
 /// The endpoint as it is then; `None` when somebody else's change came before.
@@ -241,7 +254,7 @@ pub async fn rotate(right: Right<Administers>, call: Call) -> Result<Response, P
     let mut endpoint = find(&right, id).await?;
     let format: Arc<dyn Format> =
         right.counter().formats.named(&endpoint.format).ok_or_else(unknown)?;
-    let fresh = secret(format.as_ref(), read.body.secret)?;
+    let fresh = secret(&format, read.body.secret).await?;
     if read.dry_run {
         return Ok(shown(&EndpointView::of(&endpoint)));
     }
@@ -257,7 +270,8 @@ pub async fn rotate(right: Right<Administers>, call: Call) -> Result<Response, P
         let (revision, old_until) = (endpoint.revision, secrets.settled_at(now));
         let change = EndpointChange::Rotate { revision, secrets: sealed(&right, &secrets)? };
         if let Some(endpoint) = apply(&right, id, change).await? {
-            return Ok(shown(&EndpointView::of(&endpoint).with_secret(&fresh, old_until)));
+            let view = EndpointView::of(&endpoint).with_secret(&fresh, old_until);
+            return Ok(shown(&view.with_public_key(format.public_key(&fresh))));
         }
         endpoint = find(&right, id).await?;
     }

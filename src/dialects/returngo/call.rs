@@ -13,7 +13,7 @@ use crate::access::gate::Denied;
 use crate::dialects::Served;
 use crate::dialects::shared::desk::Desk;
 use crate::dialects::shared::problem::JSON;
-use crate::dialects::shared::right::{Right, Shows};
+use crate::dialects::shared::right::{Right, Scoped};
 
 /// Calls a day of a key for which nothing else was said.
 const PER_DAY: u32 = 2_000;
@@ -27,14 +27,29 @@ pub struct Call {
 
 pub type Answered = Result<Response, No>;
 
-/// Mounts a handler: lets the caller in, counts the call, and claims the handler's right.
+/// The one method of a path.
 pub fn serve<S, F, H>(method: MethodFilter, path: &'static str, handler: F) -> MethodRouter<Desk>
 where
-    S: Shows,
+    S: Scoped,
     F: Fn(Right<S>, Call) -> H + Clone + Send + Sync + 'static,
     H: Future<Output = Answered> + Send + 'static,
 {
-    let methods = on(method, move |State(desk): State<Desk>, request: Request| {
+    only(one(method, path, handler))
+}
+
+/// Refuses all other methods.
+pub fn only(methods: MethodRouter<Desk>) -> MethodRouter<Desk> {
+    methods.fallback(async || refused(&No::new(405, "The method is not allowed here.")))
+}
+
+/// Mounts a handler: lets the caller in, counts the call, and claims the handler's right.
+pub fn one<S, F, H>(method: MethodFilter, path: &'static str, handler: F) -> MethodRouter<Desk>
+where
+    S: Scoped,
+    F: Fn(Right<S>, Call) -> H + Clone + Send + Sync + 'static,
+    H: Future<Output = Answered> + Send + 'static,
+{
+    on(method, move |State(desk): State<Desk>, request: Request| {
         let handler = handler.clone();
         async move {
             let (mut parts, body) = request.into_parts();
@@ -51,11 +66,10 @@ where
             response.extensions_mut().insert(Served(path));
             response
         }
-    });
-    methods.fallback(async || refused(&No::new(405, "The method is not allowed here.")))
+    })
 }
 
-async fn admit<S: Shows>(desk: Desk, headers: &HeaderMap) -> Result<Right<S>, No> {
+async fn admit<S: Scoped>(desk: Desk, headers: &HeaderMap) -> Result<Right<S>, No> {
     let mut keys = headers.get_all("x-api-key").iter();
     let (Some(key), None) = (keys.next().and_then(|key| key.to_str().ok()), keys.next()) else {
         return Err(No::new(401, "Send your API key as x-api-key."));
@@ -84,7 +98,7 @@ async fn admit<S: Shows>(desk: Desk, headers: &HeaderMap) -> Result<Right<S>, No
 }
 
 /// The shop by its name, which may stand in its platform's domain.
-async fn check_shop<S: Shows>(right: &Right<S>, name: &HeaderValue) -> Result<(), No> {
+async fn check_shop<S: Scoped>(right: &Right<S>, name: &HeaderValue) -> Result<(), No> {
     let name = String::from_utf8_lossy(name.as_bytes()).to_lowercase();
     let shop = right.shop().await?.map(|shop| shop.name.to_lowercase()).unwrap_or_default();
     if name == shop || name.strip_suffix(".myshopify.com") == Some(shop.as_str()) {

@@ -1,16 +1,19 @@
-//! ReturnGO's API as a server: its transactions, and its returns to read.
+//! ReturnGO's API as a server: its transactions, its returns to read, and its webhooks.
 
 mod call;
+pub mod format;
 mod refusals;
 mod returns;
 mod transactions;
+mod webhooks;
 mod wire;
 
 use axum::Router;
-use axum::routing::MethodFilter;
+use axum::routing::{MethodFilter, MethodRouter};
 
 use super::shared::desk::Desk;
-use call::serve;
+use super::{Place, Shared};
+use call::{one, only, serve};
 
 pub fn router() -> Router<Desk> {
     let get = MethodFilter::GET;
@@ -22,4 +25,19 @@ pub fn router() -> Router<Desk> {
         )
         .route("/rmas", serve(get, "/rmas", returns::list))
         .route("/rma/{id}", serve(get, "/rma/{id}", returns::show))
+        .route("/webhook", serve(MethodFilter::POST, "/webhook", webhooks::create))
+        .route("/webhook/{id}", one_webhook())
+}
+
+fn one_webhook() -> MethodRouter<Desk> {
+    let change = one(MethodFilter::PUT, "/webhook/{id}", webhooks::change);
+    only(one(MethodFilter::DELETE, "/webhook/{id}", webhooks::delete).merge(change))
+}
+
+/// The paths that another API has too.
+pub static SHARED: &[Shared] =
+    &[Shared { path: "/webhooks", key_in: Place::Header("x-api-key"), methods: all_webhooks }];
+
+fn all_webhooks() -> MethodRouter<Desk> {
+    serve(MethodFilter::GET, "/webhooks", webhooks::list)
 }

@@ -11,5 +11,6 @@ pub mod paging;
 pub mod problem;
 pub mod replay;
 pub mod right;
+mod tells;
 pub mod tokens;
 pub mod transfers;

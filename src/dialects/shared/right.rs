@@ -86,6 +86,11 @@ impl<S: Scoped> Right<S> {
         self.desk.0.ledger.now()
     }
 
+    /// The caller's merchant.
+    pub async fn shop(&self) -> Result<Option<Merchant>, StoreError> {
+        self.store().merchant(self.merchant()).await
+    }
+
     pub(super) fn merchant(&self) -> MerchantId {
         self.admitted.caller.merchant
     }
@@ -161,11 +166,6 @@ impl<S: Shows> Right<S> {
         transaction: TransactionId,
     ) -> Result<Option<TransactionRow>, StoreError> {
         self.desk.0.ledger.outcome(self.merchant(), transaction).await
-    }
-
-    /// The caller's merchant.
-    pub async fn shop(&self) -> Result<Option<Merchant>, StoreError> {
-        self.store().merchant(self.merchant()).await
     }
 
     pub async fn return_of(&self, return_id: ReturnId) -> Result<Option<Return>, StoreError> {

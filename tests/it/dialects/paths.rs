@@ -43,13 +43,16 @@ async fn the_place_of_the_key_says_whose_request_it_is() {
 }
 
 #[tokio::test]
-async fn a_path_of_one_api_is_its_own_whatever_the_request_carries() {
+async fn webhooks_are_of_two_apis_at_the_root_and_of_one_under_its_prefix() {
     let site = Site::start().await;
-    for path in ["/webhooks", "/digitalriver/webhooks"] {
-        site.get(path).send().await.expect(200);
-        let other = site.get(path).without("authorization").header(KEY, &site.key).send().await;
-        assert_eq!(other.expect(401).json()["type"], "unauthorized");
-    }
+    site.get("/webhooks").send().await.expect(200);
+    let own = |path| site.get(path).without("authorization").header(KEY, &site.key);
+    assert!(own("/webhooks").send().await.expect(200).json().is_array());
+    let other = own("/digitalriver/webhooks").send().await.expect(401);
+    assert_eq!(other.json()["type"], "unauthorized");
+    assert!(own("/returngo/webhooks").send().await.expect(200).json().is_array());
+    let other = site.get("/returngo/webhooks").send().await.expect(401);
+    assert!(other.json()["message"].is_string());
 }
 
 #[tokio::test]

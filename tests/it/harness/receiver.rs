@@ -20,6 +20,8 @@ use tokio::sync::watch;
 /// One message that came.
 #[derive(Clone, Debug)]
 pub struct Told {
+    /// With its query.
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -129,7 +131,7 @@ async fn react(
 ) -> Result<Response<Body>, std::io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-    let one = Told { headers: parts.headers, body };
+    let one = Told { path: parts.uri.to_string(), headers: parts.headers, body };
     let reaction = {
         let mut told = told.lock();
         let reaction = answer.lock()(told.len(), &one);

@@ -53,7 +53,8 @@ pub struct EndpointAsk {
     /// `native` when not given.
     pub format: Option<String>,
     pub description: Option<String>,
-    /// A secret of your own: `whsec_` and base64 of 24 to 64 bytes. One is made when not given.
+    /// A secret of your own: `whsec_` and base64 of 24 to 64 bytes; of the format `begateway`,
+    /// `rsa_` and base64 of a PKCS #8 private key. One is made when not given.
     pub secret: Option<String>,
 }
 
@@ -132,6 +133,10 @@ pub struct EndpointView<'a> {
     /// The secret itself: in the answer to its making only.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
+    /// What messages are checked with, in a format whose secret is a private key: an RSA key as
+    /// the base64 of its SubjectPublicKeyInfo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
     /// Until when the secret before signs too: in the answer to the rotation only.
     #[serde(skip_serializing_if = "Option::is_none")]
     old_secrets_until: Option<Time>,
@@ -153,6 +158,7 @@ impl<'a> EndpointView<'a> {
             created_at: Time(endpoint.created_at),
             updated_at: Time(endpoint.updated_at),
             secret: None,
+            public_key: None,
             old_secrets_until: None,
         }
     }
@@ -160,6 +166,12 @@ impl<'a> EndpointView<'a> {
     pub fn with_secret(self, secret: &'a str, old_until: Option<Timestamp>) -> EndpointView<'a> {
         let old_secrets_until = old_until.map(Time);
         EndpointView { secret: Some(secret), old_secrets_until, ..self }
+    }
+
+    /// A private key is not shown; what checks its signatures is.
+    pub fn with_public_key(self, public_key: Option<String>) -> EndpointView<'a> {
+        let secret = self.secret.filter(|_| public_key.is_none());
+        EndpointView { public_key, secret, ..self }
     }
 
     /// As it would be.

@@ -13,10 +13,12 @@
 //! | hosts, hosted checkout, client time-outs, mTLS | not ours: an operator's names and proxy |
 //! | precheck, recover, confirm, proof, balance, currencies, DELETE | `requests`: refused as not supported |
 //! | `expired`, `error`, `deleted`, `permanent`, `start`, `initial` | no refund is ever in them |
-//! | webhooks, renotify | not served yet |
+//! | notifications: address, body, statuses, signature, credentials, refusals | `notices` |
+//! | renotify | refused as not supported: `POST /v1/deliveries/ID/redeliver` sends one again |
 //! | ERIP's 24 hours and 11 days | a rule of that provider, not of the books |
 //! | how a key is kept after 24 hours | kept longer: tests of the store |
 
+mod notices;
 mod outcomes;
 mod payments;
 mod refunds;
