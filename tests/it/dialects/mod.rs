@@ -1,5 +1,6 @@
 //! Every public API that is spoken besides our own, over a socket.
 
+mod across;
 mod begateway;
 mod digitalriver;
 mod fluent;
