@@ -5,21 +5,19 @@ use refundry_domain::book::sum;
 use refundry_domain::ids::{MerchantId, TransactionId};
 use refundry_domain::merchant::Debtor;
 use refundry_domain::money::{Currency, Minor};
-use sepa::charset::{Transliteration, transliterate};
-use sepa::validate::truncate_chars;
+use sepa::validate::{MAX_AMOUNT_CT, MIN_AMOUNT_CT};
 use sepa::{
     CreditTransferEntry, CreditTransferGroup, IsoDate, IsoDateTime, Pain001Builder, validate_bic,
     validate_iban,
 };
 
-use crate::access::bank::BankDetails;
+use crate::access::bank::{BankDetails, NAME_MOST, plain};
 
 /// The one currency of SEPA.
 pub const CURRENCY: &str = "EUR";
 /// How many transfers one file has at most.
 pub const MOST: usize = 1_000;
-/// The longest name and the longest text in a SEPA transfer, in characters.
-const NAME_MOST: usize = 70;
+/// The longest text in a SEPA transfer, in characters.
 const TEXT_MOST: usize = 140;
 
 /// One transfer to be made.
@@ -52,6 +50,19 @@ pub fn context(merchant: MerchantId) -> String {
 /// Whether a transfer in this currency can stand in a file.
 pub fn takes(currency: Currency) -> bool {
     currency.code() == CURRENCY
+}
+
+/// What keeps a transfer from a file: one that cannot be written would keep all others from it.
+pub fn lacks(amount: Minor, details: &BankDetails) -> Option<&'static str> {
+    let (iban, holder, bic) = details.parts();
+    if !(MIN_AMOUNT_CT..=MAX_AMOUNT_CT).contains(&amount.get()) {
+        return Some("amount");
+    }
+    if plain(holder, NAME_MOST).is_empty() {
+        return Some("account_holder");
+    }
+    let is_account = validate_iban(iban).is_ok() && bic.is_none_or(|bic| validate_bic(bic).is_ok());
+    (!is_account).then_some("bank_details")
 }
 
 /// The name of a transfer in the bank's reports, with what SEPA allows in names.
@@ -103,16 +114,6 @@ fn entry(transfer: &Transfer) -> Result<CreditTransferEntry, String> {
         Some(bic) => entry.with_bic(validate_bic(bic).map_err(|error| failed(&error))?),
         None => entry,
     })
-}
-
-/// A text in the letters that SEPA takes, without the slashes that it does not, cut to its length.
-fn plain(text: &str, most: usize) -> String {
-    let mut plain = transliterate(text.trim(), Transliteration::German).into_owned();
-    while plain.contains("//") {
-        plain = plain.replace("//", "/");
-    }
-    let plain = truncate_chars(plain.trim_matches('/').trim(), most);
-    plain.trim_end_matches('/').trim_end().to_owned()
 }
 
 fn date(date: jiff::civil::Date) -> Result<IsoDate, String> {

@@ -3,6 +3,8 @@
 use refundry_domain::ids::{MerchantId, RefundId};
 use refundry_domain::refund::INFORMATION_SHOWN;
 use refundry_domain::text::{self, TextProblem};
+use sepa::charset::{Transliteration, transliterate};
+use sepa::validate::truncate_chars;
 
 use super::seal::{SealError, Sealer};
 
@@ -24,6 +26,8 @@ pub struct BankProblem {
 /// then the sealed rest.
 const VERSION: u8 = 1;
 const SHOWN: usize = INFORMATION_SHOWN - 1;
+/// The longest name in a SEPA transfer, in characters.
+pub const NAME_MOST: usize = 70;
 
 impl BankDetails {
     /// Refuses what cannot be an account. Spaces in the IBAN are dropped, letters made capital.
@@ -40,7 +44,7 @@ impl BankDetails {
         };
         let holder = account_holder.trim();
         let held = text::check(holder, 140);
-        if holder.is_empty() || held.is_err() {
+        if plain(holder, NAME_MOST).is_empty() || held.is_err() {
             let expected = match held {
                 Err(TextProblem::CardNumber) => "This looks like a card number; give a name.",
                 Ok(()) | Err(TextProblem::TooLong { .. } | TextProblem::Control) => {
@@ -115,6 +119,16 @@ impl BankDetails {
     pub fn last4(envelope: &[u8]) -> Option<&str> {
         std::str::from_utf8(envelope.get(1..1 + SHOWN)?).ok()
     }
+}
+
+/// A text in the letters that SEPA takes, without the slashes that it does not, cut to its length.
+pub fn plain(text: &str, most: usize) -> String {
+    let mut plain = transliterate(text.trim(), Transliteration::German).into_owned();
+    while plain.contains("//") {
+        plain = plain.replace("//", "/");
+    }
+    let edge = |letter: char| letter == '/' || letter.is_whitespace();
+    truncate_chars(plain.trim_matches(edge), most).trim_end_matches(edge).to_owned()
 }
 
 fn context(merchant: MerchantId, refund: RefundId) -> String {

@@ -13,7 +13,7 @@ use super::day_key::{self, Digested};
 use super::limits::{BURST_SECONDS, Limit, Standing};
 use super::seal::Sealer;
 use super::secret::{self, SECRET_MOST};
-use super::token::{self, Token, Use};
+use super::token::{self, Mark, Token, Use};
 use crate::clock::Clock;
 use crate::store::{KeyUse, Store, StoreError};
 
@@ -29,12 +29,25 @@ const LOOKUPS_PER_SECOND: u32 = 500;
 pub struct Gate {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    known: RwLock<HashMap<[u8; 32], Remembered>>,
+    known: RwLock<HashMap<Name, Remembered>>,
     limits: RwLock<HashMap<KeyId, (MerchantId, Arc<Limit>)>>,
     /// What other processes had let through when they were last heard of, by key and process.
     heard: Mutex<HashMap<(KeyId, i64), i64>>,
     lookups: Limit,
 }
+
+/// How somebody proves who they are. What is remembered of one way lets nobody in by another,
+/// whatever bytes they send.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Way {
+    Secret,
+    Day,
+    Session,
+    Token,
+}
+
+/// What a proof is remembered under: a digest, so that no secret is kept.
+type Name = (Way, [u8; 32]);
 
 #[derive(Clone)]
 struct Remembered {
@@ -105,8 +118,7 @@ impl Gate {
         if given.len() > SECRET_MOST {
             return Err(Denied::Unknown);
         }
-        // No secret has this hash: no header or body brings a zero byte.
-        let name = secret::hash(&format!("\0{id}\0{given}"));
+        let name = (Way::Day, secret::hash(&format!("{id}:{given}")));
         let now = self.clock.now();
         let admitted = match self.recall(name, now)? {
             Some(known) => known,
@@ -120,20 +132,21 @@ impl Gate {
         Ok((admitted, standing))
     }
 
-    /// As [`Gate::admit`], for somebody who has proved to have this key's secret before.
+    /// As [`Gate::admit`], for somebody who has proved to have this key's secret before; `mark` is
+    /// that of the secret then.
     pub async fn admit_session(
         &self,
         merchant: MerchantId,
         id: KeyId,
+        mark: Mark,
     ) -> Result<(Arc<Admitted>, Standing), Denied> {
-        // As of a key of the day: no secret has this hash.
-        let name = secret::hash(&format!("\0session\0{merchant}\0{id}"));
+        let name = (Way::Session, secret::hash(&format!("{merchant}:{id}:{mark:?}")));
         let now = self.clock.now();
         let admitted = match self.recall(name, now)? {
             Some(known) => known,
             None => {
                 let key = self.store.key(merchant, id).await.map_err(Denied::Store)?;
-                let key = key.filter(|key| key.revoked_at.is_none());
+                let key = key.filter(|key| key.revoked_at.is_none() && token::mark(key) == mark);
                 self.learn(name, key.as_ref(), now)
             }
         };
@@ -209,9 +222,8 @@ impl Gate {
     /// Only who has the master key makes a token, so looking its key up needs no bound but the
     /// key's own.
     async fn of_token(&self, token: Token) -> Result<Arc<Admitted>, Denied> {
-        // No secret has this hash: no header or body brings a zero byte.
-        let name = format!("\0token\0{}\0{}", token.key, token.mark_text());
-        let name = secret::hash(&name);
+        let name = format!("{}:{}:{}", token.merchant, token.key, token.mark_text());
+        let name = (Way::Token, secret::hash(&name));
         let now = self.clock.now();
         let known = self.known.read().get(&name).cloned();
         if let Some(known) = known.filter(|known| known.is_fresh(now)) {
@@ -258,24 +270,20 @@ impl Gate {
     }
 
     async fn find(&self, hash: [u8; 32]) -> Result<Option<Arc<Admitted>>, Denied> {
-        let now = self.clock.now();
-        if let Some(known) = self.recall(hash, now)? {
+        let (name, now) = ((Way::Secret, hash), self.clock.now());
+        if let Some(known) = self.recall(name, now)? {
             return Ok(known);
         }
         let key = self.store.key_by_hash(hash).await.map_err(Denied::Store)?;
         // The database compares in its own time; this comparison is the one that counts.
         let key = key.filter(|key| bool::from(key.hash.ct_eq(&hash)) && key.revoked_at.is_none());
-        Ok(self.learn(hash, key.as_ref(), now))
+        Ok(self.learn(name, key.as_ref(), now))
     }
 
     /// What was learnt lately of a secret; nothing when the store has to be asked, which is
     /// counted for those that were never right.
-    fn recall(
-        &self,
-        hash: [u8; 32],
-        now: Timestamp,
-    ) -> Result<Option<Option<Arc<Admitted>>>, Denied> {
-        let remembered = self.known.read().get(&hash).cloned();
+    fn recall(&self, name: Name, now: Timestamp) -> Result<Option<Option<Arc<Admitted>>>, Denied> {
+        let remembered = self.known.read().get(&name).cloned();
         match remembered {
             Some(known) if known.is_fresh(now) => {
                 return Ok(Some(known.admitted));
@@ -290,9 +298,9 @@ impl Gate {
         Ok(None)
     }
 
-    fn learn(&self, hash: [u8; 32], key: Option<&Key>, now: Timestamp) -> Option<Arc<Admitted>> {
+    fn learn(&self, name: Name, key: Option<&Key>, now: Timestamp) -> Option<Arc<Admitted>> {
         let admitted = key.map(|key| Arc::new(self.admitted(key)));
-        self.remember(hash, Remembered { admitted: admitted.clone(), read_at: now });
+        self.remember(name, Remembered { admitted: admitted.clone(), read_at: now });
         admitted
     }
 
@@ -319,7 +327,7 @@ impl Gate {
         limit
     }
 
-    fn remember(&self, hash: [u8; 32], remembered: Remembered) {
+    fn remember(&self, name: Name, remembered: Remembered) {
         let mut known = self.known.write();
         if known.len() >= REMEMBERED_MOST {
             // Wrong guesses go first, so that guessing does not push keys in use out.
@@ -328,6 +336,6 @@ impl Gate {
         if known.len() >= REMEMBERED_MOST {
             known.clear();
         }
-        known.insert(hash, remembered);
+        known.insert(name, remembered);
     }
 }

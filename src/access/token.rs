@@ -32,7 +32,9 @@ impl Use {
 const TEXT_MOST: usize = 256;
 /// The merchant's number, the key's, when it expires, and the start of the secret's hash.
 const BYTES: usize = 8 + 8 + 8 + MARK;
-const MARK: usize = 8;
+pub const MARK: usize = 8;
+/// Tells one secret of a key from another.
+pub type Mark = [u8; MARK];
 
 /// What a token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub struct Token {
     pub key: KeyId,
     pub expires: Timestamp,
     /// Of the secret that the key had: with another one, its tokens have ended.
-    mark: [u8; MARK],
+    mark: Mark,
 }
 
 impl Token {
@@ -89,8 +91,9 @@ fn number(bytes: &[u8]) -> Option<(i64, &[u8])> {
     Some((i64::from_be_bytes(*number), rest))
 }
 
-/// Not the hash itself: what a key is found by is told to nobody.
-fn mark(key: &Key) -> [u8; MARK] {
+/// What tells the secrets that a key has had from each other. Not the hash itself: what a key is
+/// found by is told to nobody.
+pub fn mark(key: &Key) -> Mark {
     let digest: [u8; 32] = Sha256::digest(key.hash).into();
     let mut start = [0; MARK];
     start.copy_from_slice(&digest[..MARK]);

@@ -13,6 +13,7 @@ use refundry_domain::ids::{KeyId, MerchantId, Timestamp};
 use subtle::ConstantTimeEq;
 
 use crate::access::seal::{SealError, Sealer};
+use crate::access::token::{MARK, Mark};
 
 pub const COOKIE: &str = "refundry_session";
 /// What the cookie is sealed for.
@@ -30,6 +31,8 @@ pub struct Rules {
 pub struct Session {
     pub merchant: MerchantId,
     pub key: KeyId,
+    /// Of the secret that was given; the session ends when the key has another.
+    pub mark: Mark,
     pub began: Timestamp,
     pub seen: Timestamp,
     /// What every form of this session has to bring back.
@@ -42,18 +45,20 @@ impl Session {
     pub fn begin(
         merchant: MerchantId,
         key: KeyId,
+        mark: Mark,
         now: Timestamp,
     ) -> Result<Session, rand::rngs::SysError> {
         let mut token = [0; TOKEN];
         SysRng.try_fill_bytes(&mut token)?;
-        Ok(Session { merchant, key, began: now, seen: now, token })
+        Ok(Session { merchant, key, mark, began: now, seen: now, token })
     }
 
     pub fn seal(&self, sealer: &Sealer) -> Result<String, SealError> {
-        let mut bytes = Vec::with_capacity(4 * 8 + TOKEN);
+        let mut bytes = Vec::with_capacity(4 * 8 + MARK + TOKEN);
         for number in [self.merchant.0, self.key.0, self.began.0, self.seen.0] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
+        bytes.extend_from_slice(&self.mark);
         bytes.extend_from_slice(&self.token);
         Ok(URL_SAFE_NO_PAD.encode(sealer.seal(&bytes, CONTEXT)?))
     }
@@ -62,13 +67,15 @@ impl Session {
     pub fn open(text: &str, sealer: &Sealer) -> Option<Session> {
         let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
         let bytes = sealer.open(&sealed, CONTEXT).ok()?;
-        let (numbers, token) = bytes.split_at_checked(4 * 8)?;
+        let (numbers, rest) = bytes.split_at_checked(4 * 8)?;
+        let (mark, token) = rest.split_at_checked(MARK)?;
         let mut numbers =
             numbers.chunks_exact(8).map(|eight| eight.try_into().map(i64::from_le_bytes));
         let mut next = || numbers.next()?.ok();
         Some(Session {
             merchant: MerchantId(next()?),
             key: KeyId(next()?),
+            mark: mark.try_into().ok()?,
             began: Timestamp(next()?),
             seen: Timestamp(next()?),
             token: token.try_into().ok()?,

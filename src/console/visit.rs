@@ -226,12 +226,29 @@ async fn received(request: Request) -> Result<(Parts, Query), Trouble> {
         return Ok((parts, Query::default()));
     }
     let site = parts.headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    if site.is_some_and(|site| site != "same-origin" && site != "none") {
+    let ours = match site {
+        Some(site) => site == "same-origin" || site == "none",
+        // Browsers leave it out on plain HTTP.
+        None => is_of_this_host(&parts.headers),
+    };
+    if !ours {
         return Err(foreign());
     }
     body::check_type(&parts.headers, &["application/x-www-form-urlencoded"])?;
     let bytes = body::read(body).await?;
     Ok((parts, Query::parse(&bytes)))
+}
+
+/// Whether the page that sent this, if it says where it is from, is one of the host that was asked.
+fn is_of_this_host(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text("origin"), text("host")) {
+        (None, _) => true,
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_some_and(|(_, from)| from.eq_ignore_ascii_case(host))
+        }
+        (Some(_), None) => false,
+    }
 }
 
 fn foreign() -> Trouble {
@@ -257,7 +274,7 @@ async fn enter(
     let Some(session) = opened.filter(|it| it.lives(console.desk.now(), console.rules)) else {
         return Err(away("expired"));
     };
-    let admitted = console.desk.admit_session(session.merchant, session.key).await;
+    let admitted = console.desk.admit_session(session.merchant, session.key, session.mark).await;
     let (admitted, standing) = match admitted {
         Ok(admitted) => admitted,
         Err(Denied::Unknown) => return Err(away("revoked")),
@@ -383,7 +400,9 @@ pub fn keep(response: &mut Response, name: &str, value: &str, age: Option<u32>, 
 
 /// Whether whoever stands before us speaks TLS with the browser.
 pub fn is_secure(headers: &HeaderMap) -> bool {
-    headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https")
+    let said = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    // The first of several proxies is the one that the browser speaks with.
+    said.and_then(|all| all.split(',').next()).is_some_and(|first| first.trim() == "https")
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

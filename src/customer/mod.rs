@@ -4,12 +4,13 @@
 mod page;
 mod words;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hashlink::LruCache;
@@ -30,16 +31,19 @@ use crate::access::limits::Limit;
 use crate::access::links::Links;
 use crate::access::secret;
 use crate::clock::Clock;
-use crate::dialects::Served;
 use crate::dialects::shared::body;
-use crate::ledger::{Answered, Ledger};
+use crate::dialects::shared::transfers::details_once;
+use crate::dialects::{Peer, Served};
+use crate::ledger::{Answered, Fault, Ledger};
 
 const ROUTE: &str = "/bank-details/{token}";
 /// How many tokens that were never right are looked up in a second, over all customers.
-const GUESSES_PER_SECOND: u32 = 20;
+const GUESSES_PER_SECOND: u32 = 500;
+/// How many of them one address may make; a proxy beside the server has everybody's.
+const OWN_GUESSES_PER_SECOND: u32 = 20;
 /// How often one link is used in a second; twice as often at once.
 const USES_PER_SECOND: u32 = 2;
-/// How many links in use are remembered.
+/// How many links in use are remembered, and how many addresses that guess.
 const REMEMBERED: usize = 10_000;
 /// No form of ours is as long.
 const FORM_MOST: usize = 16 * 1024;
@@ -49,6 +53,8 @@ struct Desk {
     links: Arc<Links>,
     clock: Arc<dyn Clock>,
     guesses: Limit,
+    /// How many guesses each address makes.
+    guessers: Mutex<LruCache<IpAddr, Arc<Limit>>>,
     /// Of links that were right, how often each is used.
     known: Mutex<LruCache<[u8; 32], Arc<Limit>>>,
 }
@@ -82,20 +88,33 @@ struct Details {
 pub fn router(ledger: Arc<Ledger>, links: Arc<Links>, clock: Arc<dyn Clock>) -> Router {
     let guesses = Limit::new(GUESSES_PER_SECOND, clock.clone());
     let known = Mutex::new(LruCache::new(REMEMBERED));
-    let desk = Arc::new(Desk { ledger, links, clock, guesses, known });
+    let guessers = Mutex::new(LruCache::new(REMEMBERED));
+    let desk = Arc::new(Desk { ledger, links, clock, guesses, guessers, known });
     Router::new().route(ROUTE, get(show).post(take)).with_state(desk)
 }
 
 async fn show(
     State(desk): State<Arc<Desk>>,
     Path(token): Path<String>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
-    let said = match desk.find(&token).await {
+    let (parts, _) = request.into_parts();
+    let said = match desk.find(&token, from(&parts.extensions)).await {
         Ok(open) => desk.standing(open, Entered::default()),
         Err(said) => said,
     };
-    answer(&headers, &said)
+    answer(&parts.headers, &said)
+}
+
+/// The address that a request comes from, unless that is likely a proxy's: those stand beside the
+/// server, and nobody is to be held up by others behind the same one.
+fn from(extensions: &Extensions) -> Option<IpAddr> {
+    let from = extensions.get::<Peer>()?.0.to_canonical();
+    let is_near = match from {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
+    };
+    (!is_near).then_some(from)
 }
 
 async fn take(
@@ -104,7 +123,7 @@ async fn take(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let open = match desk.find(&token).await {
+    let open = match desk.find(&token, from(&parts.extensions)).await {
         Ok(open) => open,
         Err(said) => return answer(&parts.headers, &said),
     };
@@ -144,9 +163,24 @@ async fn read(headers: &HeaderMap, body: Body) -> Option<Details> {
 }
 
 impl Desk {
-    /// What stands behind a token. Guessing is slow: all guesses together are looked up so often a
-    /// second and no more, and links that are in use are not held up by that.
-    async fn find(&self, token: &str) -> Result<Open, Said> {
+    /// Whether a token that was never right may be looked up. Who guesses too much uses up nothing
+    /// of what others may.
+    fn may_guess(&self, from: Option<IpAddr>) -> bool {
+        let own = from.map(|from| {
+            let mut guessers = self.guessers.lock();
+            if let Some(limit) = guessers.get(&from) {
+                return limit.clone();
+            }
+            let limit = Arc::new(Limit::new(OWN_GUESSES_PER_SECOND, self.clock.clone()));
+            guessers.insert(from, limit.clone());
+            limit
+        });
+        own.is_none_or(|own| own.take().allowed) && self.guesses.take().allowed
+    }
+
+    /// What stands behind a token. Guessing is slow: guesses are looked up so often a second and no
+    /// more, by address and all together, and links that are in use are not held up by that.
+    async fn find(&self, token: &str, from: Option<IpAddr>) -> Result<Open, Said> {
         if !secret::is_link_token(token) {
             return Err(Said::Unknown);
         }
@@ -154,7 +188,7 @@ impl Desk {
         let known = self.known.lock().get(&digest).cloned();
         let allowed = match &known {
             Some(limit) => limit.take().allowed,
-            None => self.guesses.take().allowed,
+            None => self.may_guess(from),
         };
         if !allowed {
             return Err(Said::Busy);
@@ -230,11 +264,12 @@ impl Desk {
             Err(error) => return trouble(&error),
         };
         let ledger = self.ledger.clone();
+        let claim = details_once(refund, open.due);
         // Whoever hangs up does not stop it half way.
         let done = tokio::spawn(async move {
             let caller = Caller::internal(merchant, "customer");
             let give = Command::GiveInformation { sealed };
-            ledger.carry_out(&caller, Target::Refund(refund), give, None, false).await
+            ledger.carry_out(&caller, Target::Refund(refund), give, Some(claim), false).await
         });
         match done.await {
             Ok(Ok(Answered::Done { book, .. })) => match book.refund {
@@ -242,8 +277,13 @@ impl Desk {
                 None => Said::Gone,
             },
             Ok(Ok(Answered::Refused { .. })) => Said::Gone,
-            Ok(Ok(Answered::Replayed(_) | Answered::KeyReused)) => Said::Trouble,
-            Ok(Err(error)) => trouble(&error),
+            Ok(Ok(Answered::Replayed(_))) => match self.open(merchant, refund, open.due).await {
+                Ok(open) => self.standing(open, Entered::default()),
+                Err(said) => said,
+            },
+            Ok(Ok(Answered::KeyReused)) => Said::Trouble,
+            Ok(Err(Fault::InProgress)) => Said::Busy,
+            Ok(Err(error @ Fault::Store(_))) => trouble(&error),
             Err(error) => trouble(&error),
         }
     }

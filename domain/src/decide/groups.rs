@@ -82,6 +82,11 @@ fn group(book: &Book, ask: &GroupAsk, at: usize, index: usize) -> Result<Group, 
         Some(at) => vec![at],
         None => of_kind(&book.lines, kind, (!by_kind).then_some(named.position)),
     };
+    let is_amount = matches!(ask.share, GroupShare::Amount(_) | GroupShare::Whole(_));
+    if ask.units.is_some() && own.is_none() && !is_amount {
+        let rule = "What is given back is not of the line that the units are of";
+        return Err(Refusal::Contradiction { field: field(index, "quantity"), rule });
+    }
     if members.is_empty() {
         return Err(Refusal::NoLineOfKind { field: field(index, "type"), kind: kind.name() });
     }

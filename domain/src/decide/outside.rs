@@ -127,11 +127,15 @@ pub fn give_information(
     context: &mut Context<'_>,
 ) -> Result<(), Refusal> {
     let refund = draft.refund();
-    let by_hand = refund.to == Destination::BankTransfer
-        && refund.transactions.iter().any(|row| {
-            row.execution == Execution::Manual && row.state == TransactionState::Requested
-        });
-    if refund.state == State::Processing && by_hand {
+    // One that is on its way goes to the account that its file names: then none of them changes.
+    let by_hand = |state| {
+        let mut rows = refund.transactions.iter();
+        rows.any(|row| row.execution == Execution::Manual && row.state == state)
+    };
+    let replaceable = refund.to == Destination::BankTransfer
+        && by_hand(TransactionState::Requested)
+        && !by_hand(TransactionState::Processing);
+    if refund.state == State::Processing && replaceable {
         refund.information = Some(sealed.to_vec());
         let refund = refund.id;
         draft.mark_refund(context);

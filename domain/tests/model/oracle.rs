@@ -48,11 +48,16 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
         Command::Retry => Some(can_retry(shop, shop.find(step.refund?))),
         Command::GiveInformation { .. } => {
             let refund = shop.find(step.refund?);
-            let by_hand = refund.to == Destination::BankTransfer
-                && refund.transactions.iter().any(|row| {
-                    row.execution == Execution::Manual && row.state == TransactionState::Requested
-                });
-            let open = refund.state == State::Processing && by_hand;
+            let by_hand: Vec<_> = refund
+                .transactions
+                .iter()
+                .filter(|row| row.execution == Execution::Manual)
+                .map(|row| row.state)
+                .collect();
+            let open = refund.state == State::Processing
+                && refund.to == Destination::BankTransfer
+                && by_hand.contains(&TransactionState::Requested)
+                && !by_hand.contains(&TransactionState::Processing);
             Some(open || refund.state == State::RequiresInformation)
         }
         Command::Expire => Some(true),

@@ -190,7 +190,7 @@ fn command(random: &mut Random, shop: &Shop, account: &Account) -> CreditCommand
     let entries = &shop.vault.entries;
     match random.below(10) {
         0 => CreditCommand::IssueCode(Code { digest: [7; 32], last_four: "ZE6W".to_owned() }),
-        1..=3 if !entries.is_empty() => {
+        1..=4 if !entries.is_empty() => {
             let entry = &entries[random.below(entries.len())];
             let spend = if random.one_in(20) { EntryId(-1) } else { entry.id };
             let amount = random.maybe(2, |random| stated(random, account, entry.amount.get()));

@@ -118,7 +118,7 @@ fn rows(orders: &Arc<Vec<Order>>, key: &str, token: &str, run: u64) -> Vec<Measu
         row("ask for a refund", "Digital River", false, post(&own, json, DIGITAL_RIVER)),
         row("propose a refund", "/v1", true, post(&own, json, PROPOSED)),
         row("propose a refund", "IdoSell", false, post(&api("x-api-key"), json, IDOSELL)),
-        row("propose a refund", "IdoSell, SOAP", false, post(&api("x-api-key"), "text/xml", SOAP)),
+        row("propose a refund", "IdoSell, SOAP", false, post(&own, "text/xml", SOAP)),
         row("record a refund", "/v1", true, post(&own, json, RECORDED)),
         row("record a refund", "Fluent", false, post(&fluent, json, FLUENT)),
         row("a page of refunds", "/v1", true, get(&own, "/v1/refunds?limit=25")),
@@ -182,7 +182,7 @@ const SOAP: Body = |order, _once| {
 };
 const FLUENT: Body = |order, once| {
     let body = format!(
-        r#"{{"transactionRef":"{once}","transactionType":"REFUND","amount":0.01,"currency":"EUR","paymentProvider":"PAYPAL","paymentMethod":"PAYPAL"}}"#
+        r#"{{"transactionRef":"{once}","transactionType":"REFUND","amount":0.01,"currency":"EUR","paymentProvider":"PAYPAL","paymentMethod":"PAYPAL","transactionCode":"1"}}"#
     );
     (format!("/api/v4.1/return/R{}/transaction", order.reference), body)
 };

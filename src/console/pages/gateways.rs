@@ -316,6 +316,15 @@ fn configured(
     if let Err(wrongs) = checked(connector, &settings, secrets.as_ref()) {
         return Ok(Err(wrongs));
     }
+    // Credentials that nobody can read any more are not sent to another address.
+    let mut addresses = connector.settings.iter().filter(|field| field.name.ends_with("url"));
+    let moved = addresses.any(|field| row.settings.get(field.name) != settings.get(field.name));
+    if moved && secrets.is_none() {
+        let first = connector.secrets.first();
+        let place = first.map_or_else(String::new, |field| format!("secrets.{}", field.name));
+        let why = "Write the credentials again with a new address.";
+        return Ok(Err(Wrongs::one(&place, why)));
+    }
     row.settings = settings;
     if let Some(secrets) = &secrets {
         row.sealed = right.seal(&row.name, secrets)?;

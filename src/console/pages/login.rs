@@ -66,15 +66,17 @@ pub async fn enter(stranger: Stranger) -> Result<Response, Trouble> {
     };
     let from = stranger.parts.extensions.get::<Peer>().map(|peer| peer.0);
     let throttle = &stranger.console.throttle;
-    if from.is_some_and(|from| !throttle.admits(from, now)) {
-        return refused(429, "Too many wrong keys came from your address. Wait a minute.");
-    }
     let Some(secret) = stranger.form.text("key") else {
         return refused(422, "Paste your API key here.");
     };
     let admitted = match stranger.console.desk.admit_secret(secret).await {
         Ok((admitted, _)) => admitted,
+        // Only wrong keys wait: behind a proxy, strangers share an address with everybody.
         Err(Denied::Unknown) => {
+            if from.is_some_and(|from| !throttle.admits(from, now)) {
+                let why = "Too many wrong keys came from your address. Wait a minute.";
+                return refused(429, why);
+            }
             if let Some(from) = from {
                 throttle.wrong(from, now);
             }
@@ -86,8 +88,15 @@ pub async fn enter(stranger: Stranger) -> Result<Response, Trouble> {
     let Some(key) = admitted.caller.key.filter(|_| admitted.caller.may(Scope::Read)) else {
         return refused(422, "This key may not look at anything: it lacks the scope read.");
     };
+    let mark = match stranger.console.desk.mark_of(&admitted.caller).await {
+        Ok(mark) => mark,
+        Err(Denied::Store(error)) => return Err(error.into()),
+        Err(Denied::Unknown | Denied::Busy) => {
+            return refused(422, "There is no such key, or it was revoked.");
+        }
+    };
     let session =
-        Session::begin(admitted.caller.merchant, key, now).map_err(|_| no_randomness())?;
+        Session::begin(admitted.caller.merchant, key, mark, now).map_err(|_| no_randomness())?;
     let sealed = session.seal(stranger.console.desk.sealer()).map_err(|_| no_randomness())?;
     let mut response = redirect(local(&next));
     keep(&mut response, COOKIE, &sealed, None, is_secure(&stranger.parts.headers));

@@ -1,5 +1,7 @@
 //! Webhook endpoints and their deliveries: what was sent, what was answered, and sending it again.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::response::Response;
 use refundry_domain::ids::{EndpointId, EventId};
@@ -18,6 +20,7 @@ use crate::console::query::Query;
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html, id, redirect_done};
 use crate::console::{csv, say};
+use crate::delivery::Format;
 use crate::delivery::secrets::Secrets;
 use crate::dialects::shared::right::{Administers, Right};
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
@@ -89,7 +92,7 @@ pub async fn create(visit: Visit) -> Result<Response, Trouble> {
     match right.administer(Administration::CreateEndpoint(new)).await? {
         Administered::Endpoint(endpoint) => {
             let draft = Draft::default();
-            show_page(&visit, &right, &endpoint, draft, Some(secret)).await
+            show_page(&visit, &right, &endpoint, draft, secret).await
         }
         Administered::Merchant(_)
         | Administered::Key(_)
@@ -99,10 +102,21 @@ pub async fn create(visit: Visit) -> Result<Response, Trouble> {
     }
 }
 
+/// A key pair takes its time.
+async fn fresh(format: &Arc<dyn Format>) -> Option<String> {
+    let format = format.clone();
+    tokio::task::spawn_blocking(move || format.new_secret()).await.ok().flatten()
+}
+
+/// What is shown of a fresh secret: all of it, unless it is a private key.
+fn showable(format: &Arc<dyn Format>, secret: String) -> Option<String> {
+    if format.public_key(&secret).is_some() { None } else { Some(secret) }
+}
+
 async fn new_endpoint(
     right: &Right<Administers>,
     form: &Query,
-) -> Result<Result<(NewEndpoint, String), Wrongs>, Trouble> {
+) -> Result<Result<(NewEndpoint, Option<String>), Wrongs>, Trouble> {
     let wrong = |field: &str, why: &str| Ok(Err(Wrongs::one(field, why)));
     let name = form.text("format").unwrap_or("native");
     let Some(format) = right.counter().formats.named(name) else {
@@ -134,7 +148,7 @@ async fn new_endpoint(
         return wrong("", "There are 50 endpoints already, and no more are taken.");
     }
     let no_secret = || Trouble::new(500, "A fault of the server", "No secret could be made.");
-    let secret = format.new_secret().ok_or_else(no_secret)?;
+    let secret = fresh(&format).await.ok_or_else(no_secret)?;
     let secrets = Secrets::new(secret.clone()).seal(right.sealer(), right.caller().merchant);
     let new = NewEndpoint {
         url: url.to_owned(),
@@ -143,7 +157,7 @@ async fn new_endpoint(
         description: description.to_owned(),
         secrets: secrets.map_err(|_| no_secret())?,
     };
-    Ok(Ok((new, secret)))
+    Ok(Ok((new, showable(&format, secret))))
 }
 
 #[derive(Template)]
@@ -212,7 +226,7 @@ async fn show_page(
     let page = EndpointPage {
         state: Cell::pill(state_of(endpoint)),
         enabled: endpoint.state == EndpointState::Enabled,
-        facts: facts(visit, endpoint),
+        facts: facts(visit, right, endpoint),
         filters: vec![Filter::select("state", "State", states)],
         pager: ways(&path, query, before.is_some(), after.is_some(), slice.more, edge),
         shell: &shell,
@@ -225,12 +239,20 @@ async fn show_page(
     html(status, &page)
 }
 
-fn facts(visit: &Visit, row: &Endpoint) -> Vec<Fact> {
+/// What its messages are checked with, for a format that has key pairs.
+fn public_key(right: &Right<Administers>, row: &Endpoint) -> Option<String> {
+    let format = right.counter().formats.named(&row.format)?;
+    let secrets = Secrets::open(&row.secrets, right.sealer(), row.merchant).ok()?;
+    format.public_key(secrets.living(right.now()).first()?)
+}
+
+fn facts(visit: &Visit, right: &Right<Administers>, row: &Endpoint) -> Vec<Fact> {
     let known = [
         Some(fact("Address", Cell::text(&row.url))),
         fact_of("For", Some(&row.description)),
         Some(fact("Format", Cell::text(&row.format))),
         Some(fact("Events", Cell::text(subscriptions(row)))),
+        public_key(right, row).map(|key| fact("Public key", Cell::code(key))),
         row.failing_since.map(|at| fact("Failing since", visit.say.time(at))),
         row.disabled.map(|(at, _)| fact("Off since", visit.say.time(at))),
         row.disabled.map(|(_, why)| fact("Why", Cell::text(why.name()))),
@@ -304,7 +326,7 @@ async fn rotate(
 ) -> Result<Response, Trouble> {
     let fault = || Trouble::new(500, "A fault of the server", "The secrets could not be changed.");
     let format = right.counter().formats.named(&endpoint.format).ok_or_else(fault)?;
-    let fresh = format.new_secret().ok_or_else(fault)?;
+    let fresh = fresh(&format).await.ok_or_else(fault)?;
     let known =
         Secrets::open(&endpoint.secrets, right.sealer(), endpoint.merchant).map_err(|_| fault())?;
     let now = right.now();
@@ -314,7 +336,8 @@ async fn rotate(
     let change = Administration::ChangeEndpoint { endpoint: endpoint.id, change };
     match right.administer(change).await? {
         Administered::Endpoint(endpoint) => {
-            show_page(visit, right, &endpoint, Draft::default(), Some(fresh)).await
+            let secret = showable(&format, fresh);
+            show_page(visit, right, &endpoint, Draft::default(), secret).await
         }
         Administered::Merchant(_)
         | Administered::Key(_)

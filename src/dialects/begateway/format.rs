@@ -8,6 +8,7 @@ use refundry_domain::refund::{RefundTransaction, TransactionState};
 use refundry_domain::webhook::Endpoint;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::call::Voice;
 use super::sheet::{Sheet, notes, status_of};
@@ -26,25 +27,34 @@ const REFUND: &str = "refund";
 pub struct Begateway;
 
 /// What a message is signed with: the shop's private key and, once they are known, the credentials
-/// that the shop itself asks with, as the Basic scheme has them.
+/// that the shop itself asks with.
 pub struct Secret {
     pub key: String,
-    pub credentials: Option<String>,
+    pub credentials: Option<Credentials>,
+}
+
+/// As the Basic scheme has them, and the one place that they are sent to: the one that was named
+/// under them. Whoever else may name a path of the same host gets nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub place: String,
+    pub basic: String,
 }
 
 impl Secret {
     pub fn read(text: &str) -> Secret {
-        match text.split_once('.') {
-            Some((key, known)) => {
-                Secret { key: key.to_owned(), credentials: Some(known.to_owned()) }
-            }
-            None => Secret { key: text.to_owned(), credentials: None },
-        }
+        let mut parts = text.splitn(3, '.');
+        let key = parts.next().unwrap_or_default().to_owned();
+        // Credentials without a place are sent nowhere.
+        let known = parts.next().zip(parts.next());
+        let credentials = known
+            .map(|(place, basic)| Credentials { place: place.to_owned(), basic: basic.to_owned() });
+        Secret { key, credentials }
     }
 
     pub fn text(&self) -> String {
         match &self.credentials {
-            Some(known) => format!("{}.{known}", self.key),
+            Some(Credentials { place, basic }) => format!("{}.{place}.{basic}", self.key),
             None => self.key.clone(),
         }
     }
@@ -59,6 +69,12 @@ pub fn is_addressed(endpoint: &Endpoint) -> bool {
 pub fn origin(address: &Uri) -> Option<String> {
     let (scheme, authority) = (address.scheme_str()?, address.authority()?);
     Some(format!("{scheme}://{authority}").to_lowercase())
+}
+
+/// A digest of the scheme, host and path of an address.
+pub fn place(address: &Uri) -> Option<String> {
+    let whole = format!("{}{}", origin(address)?, address.path());
+    Some(Sha256::digest(whole.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Where the asker of a transaction wants to be told: the refund says so itself, or its payment's
@@ -218,14 +234,16 @@ impl Format for Begateway {
         }
     }
 
-    /// One signature, by the newest key.
+    /// One signature, by the newest key. Credentials go only where they were named.
     fn sign(&self, message: &Message, signing: &Signing<'_>) -> Vec<(&'static str, String)> {
         let mut secrets = signing.secrets.iter().map(|text| Secret::read(text)).peekable();
         let newest = secrets.peek().and_then(|secret| key_pair::sign(&secret.key, &message.body));
         let mut fields = Vec::new();
         fields.extend(newest.map(|signature| ("content-signature", signature)));
-        let known = secrets.find_map(|secret| secret.credentials);
-        fields.extend(known.map(|known| ("authorization", format!("Basic {known}"))));
+        let to = message.to.as_ref().and_then(place);
+        let mut known = secrets.filter_map(|secret| secret.credentials);
+        let fits = known.find(|known| to.as_ref() == Some(&known.place));
+        fields.extend(fits.map(|known| ("authorization", format!("Basic {}", known.basic))));
         fields
     }
 

@@ -75,7 +75,7 @@ pub async fn make(right: &Right<Writes>, call: &mut Call) -> Result<Made, No> {
     have_told(right, voice, own, &parent).await?;
     let request_id = call.request_id()?.map(str::to_owned);
     let checked = voice.api() == Api::Card && ask.duplicate_check != Some(false);
-    let _alone = match amount.filter(|_| checked) {
+    let alone = match amount.filter(|_| checked) {
         Some(amount) => Some(alone(right, &parent, amount, request_id.as_deref(), voice).await?),
         None => None,
     };
@@ -95,7 +95,7 @@ pub async fn make(right: &Right<Writes>, call: &mut Call) -> Result<Made, No> {
         metadata: metadata(ask, request_id),
     });
     let claim = once.map(|once| once.claim(kept(voice)));
-    carried_out(right.carry_out(order, command, claim, false).await?, voice, uid_of)
+    carried_out(right.carry_out_holding(alone, order, command, claim).await?, voice, uid_of)
 }
 
 /// Sees to it that the outcome is told where the request says, or else where its payment's order

@@ -4,7 +4,7 @@
 use refundry_domain::webhook::{Endpoint, EndpointChange, NewEndpoint};
 
 use super::call::Voice;
-use super::format::{ADDRESSED, NAME, Secret, is_addressed, origin};
+use super::format::{ADDRESSED, Credentials, NAME, Secret, is_addressed, origin, place};
 use super::refusals::No;
 use crate::delivery::secrets::Secrets;
 use crate::dialects::shared::right::{Right, Writes};
@@ -17,7 +17,7 @@ const ENDPOINTS_MOST: usize = 50;
 const TRIES: usize = 5;
 
 /// Sees to it that what happens from now on is told at this address. `credentials` are those of
-/// the request that names it: no other host is ever sent them.
+/// the request that names it: no other host or path is ever sent them.
 pub async fn expect(
     right: &Right<Writes>,
     voice: Voice,
@@ -28,6 +28,9 @@ pub async fn expect(
     right.counter().addresses.check(address).map_err(wrong)?;
     let host = address.parse().ok().and_then(|address| origin(&address));
     let host = host.ok_or_else(|| wrong("Expected an address.".to_owned()))?;
+    let place = address.parse().ok().and_then(|address| place(&address));
+    let credentials = credentials.zip(place).map(|(basic, place)| Credentials { place, basic });
+    let mut is_there = false;
     for _ in 0..TRIES {
         let all = right.endpoints().await?;
         let hosts: Vec<&Endpoint> = all.iter().filter(|one| is_addressed(one)).collect();
@@ -38,6 +41,7 @@ pub async fn expect(
             if keep(right, known, credentials.clone()).await? {
                 return Ok(());
             }
+            is_there = true;
             continue;
         }
         if hosts.len() >= HOSTS_MOST || all.len() >= ENDPOINTS_MOST {
@@ -53,6 +57,10 @@ pub async fn expect(
         }
         return Ok(());
     }
+    if is_there {
+        // Others keep naming other paths of the host, and the last one's credentials stay.
+        return Ok(());
+    }
     Err(No::system(503, "Others keep changing where the shop is told; try again."))
 }
 
@@ -60,11 +68,11 @@ pub async fn expect(
 async fn keep(
     right: &Right<Writes>,
     known: &Endpoint,
-    credentials: Option<String>,
+    credentials: Option<Credentials>,
 ) -> Result<bool, No> {
     let Some(given) = credentials else { return Ok(true) };
     let Some(secret) = secret_of(right, known)? else { return Ok(true) };
-    if secret.credentials.as_deref() == Some(&given) {
+    if secret.credentials.as_ref() == Some(&given) {
         return Ok(true);
     }
     let secret = Secret { credentials: Some(given), ..secret };
@@ -85,7 +93,7 @@ async fn make(
     right: &Right<Writes>,
     host: &str,
     other: Option<&Endpoint>,
-    credentials: Option<String>,
+    credentials: Option<Credentials>,
 ) -> Result<Option<Endpoint>, No> {
     let known = match other {
         Some(other) => secret_of(right, other)?.map(|secret| secret.key),

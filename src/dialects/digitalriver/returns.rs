@@ -95,7 +95,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Answered {
 }
 
 pub async fn change(right: Right<Writes>, call: Call) -> Answered {
-    let (row, book) = find(&right, &call.name).await?;
+    let (row, _) = find(&right, &call.name).await?;
     let Read { mut body, once } = call.read::<ReturnPatch>().await?;
     let mut change = ReturnChange { reason: body.checked_reason()?, ..ReturnChange::default() };
     change.metadata = body.metadata.map(|notes| notes.checked()).transpose()?;
@@ -103,7 +103,7 @@ pub async fn change(right: Right<Writes>, call: Call) -> Answered {
         None => None,
         Some("accepted") if is_accepted(row.state) => None,
         Some("accepted") => {
-            give_back(&right, &row, &book).await?;
+            give_back(&right, &row).await?;
             Some(ReturnState::Approved)
         }
         Some("created") if row.state == ReturnState::Pending => None,
@@ -116,7 +116,7 @@ pub async fn change(right: Right<Writes>, call: Call) -> Answered {
 
 /// Refunds what came back. It comes before the return is accepted, so that a crash in between
 /// leaves a return that is accepted again; and a return that has a refund gets no second one.
-async fn give_back(right: &Right<Writes>, row: &Return, book: &Book) -> Result<(), No> {
+async fn give_back(right: &Right<Writes>, row: &Return) -> Result<(), No> {
     if row.items.is_empty() {
         return Ok(());
     }
@@ -129,29 +129,20 @@ async fn give_back(right: &Right<Writes>, row: &Return, book: &Book) -> Result<(
     if refunds.iter().any(is_standing) {
         return Ok(());
     }
-    // Two acceptances at once see the same refunds of the return, and so claim the same key. A
-    // refusal is kept under it; once the order has changed, the return can be tried again.
+    // Two acceptances at once see the same refunds of the return, and so claim the same key. It is
+    // kept only when the refund was made: what was refused can be tried again. No client can send
+    // this key: it has a character that headers do not.
     let ended = refunds.first().map_or(0, |refund| refund.id.0);
-    let key = format!("return {} after {ended}", row.id);
-    let again = format!("{key} at {}", book.order.chain.length);
-    if refunded(right, row, &key).await? || refunded(right, row, &again).await? {
-        return Ok(());
-    }
-    Err(No::new(409, "The return could not be refunded; look at its order and accept it again."))
-}
-
-/// Whether the return has a refund now; false when it was refused under this key before.
-async fn refunded(right: &Right<Writes>, row: &Return, key: &str) -> Result<bool, No> {
-    // No client can send this key: it has a character that headers do not.
-    let once = Once::new(&format!("\u{1}digitalriver {key}"), [b"", b"", b"", b""]);
+    let key = format!("\u{1}digitalriver refund of return {} after {ended}", row.id);
+    let once = Once::new(&key, [b"", b"", b"", b""]);
     let command = Command::RequestRefund(ask_for(row, right.may_approve()));
     let target = Target::Order(OrderRef::Id(row.order));
     use ledger::Answered::{Done, KeyReused, Refused, Replayed};
-    match right.carry_out(target, command, Some(once.claim(nothing)), false).await {
-        Ok(Done { .. }) => Ok(true),
+    match right.carry_out(target, command, Some(once.claim_when_done(nothing)), false).await {
+        // Under this key only a refund that was made is kept.
+        Ok(Done { .. } | Replayed(_)) => Ok(()),
         Ok(Refused { refusal, .. }) => Err(refusal.into()),
-        Ok(Replayed(answer)) => Ok(answer.status < 400),
-        Ok(KeyReused) => Ok(false),
+        Ok(KeyReused) => Err(No::new(409, "The return was refunded already; look at its order.")),
         Err(ledger::Fault::InProgress) => {
             Err(No::new(409, "The return is being accepted already; look at it again."))
         }
@@ -159,7 +150,7 @@ async fn refunded(right: &Right<Writes>, row: &Return, key: &str) -> Result<bool
     }
 }
 
-/// Only whether it was refused is kept.
+/// Only that it was refunded is kept.
 fn nothing(result: Result<&Book, &Refusal>) -> Answer {
     rendered(result, 201, |_| Vec::new())
 }

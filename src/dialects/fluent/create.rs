@@ -84,7 +84,7 @@ impl New {
         Once::new(&key, [amount.as_bytes(), self.currency.code().as_bytes(), b"", b""])
     }
 
-    fn is(&self, entry: &Entry) -> bool {
+    fn names(&self, entry: &Entry) -> bool {
         entry.kind == self.kind && entry.reference.as_ref() == Some(&self.reference)
     }
 
@@ -170,11 +170,27 @@ fn taken() -> No {
     )
 }
 
+/// The one of these that the answer names.
+fn told<'a>(answer: &Answer, entries: &[&'a Entry]) -> Option<&'a Entry> {
+    entries.iter().copied().find(|entry| done(entry.number.to_string()) == answer.body)
+}
+
+fn ended(entry: &Entry) -> No {
+    let number = entry.number;
+    No::bad(format!(
+        "transactionRef: it is of transaction {number}, which is DECLINED; take another one."
+    ))
+}
+
 pub async fn create(rights: Changes, call: Call) -> Answered {
     let row = source::find(&rights.reads, call.return_id()).await?;
     let new = New::read(call.json().await?)?;
     let (book, entries) = source::entries(&rights.reads, &row).await?;
-    if let Some(entry) = entries.iter().find(|entry| new.is(entry)) {
+    let (declined, standing): (Vec<&Entry>, Vec<&Entry>) = entries
+        .iter()
+        .filter(|entry| new.names(entry))
+        .partition(|entry| entry.status == Status::Declined);
+    if let Some(entry) = standing.first() {
         return new.again(entry);
     }
     let (once, kind) = (new.once(&row), new.kind);
@@ -187,8 +203,12 @@ pub async fn create(rights: Changes, call: Call) -> Answered {
         }
     };
     match carry_out(&rights, Target::Order(order), &command, &once, render).await? {
-        ledger::Answered::Done { answer: Some(answer), .. }
-        | ledger::Answered::Replayed(answer) => Ok(raw(answer.body)),
+        ledger::Answered::Done { answer: Some(answer), .. } => Ok(raw(answer.body)),
+        // It was recorded here and has been declined since; it cannot be told from another one.
+        ledger::Answered::Replayed(answer) => match told(&answer, &declined) {
+            Some(entry) => Err(ended(entry)),
+            None => Ok(raw(answer.body)),
+        },
         ledger::Answered::Done { answer: None, .. } => {
             Err(No::new(500, "The transaction was recorded; repeat the call for its id."))
         }
@@ -234,5 +254,9 @@ fn rendered(
     number: impl Fn(&Book) -> Option<TransactionId>,
 ) -> Answer {
     let id = result.ok().and_then(number).map(|id| id.to_string()).unwrap_or_default();
-    Answer { status: 200, body: serde_json::to_vec(&Done { id }).unwrap_or_default() }
+    Answer { status: 200, body: done(id) }
+}
+
+fn done(id: String) -> Vec<u8> {
+    serde_json::to_vec(&Done { id }).unwrap_or_default()
 }

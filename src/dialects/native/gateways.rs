@@ -58,11 +58,18 @@ pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, P
     let mut row = find(&right, wanted).await?;
     let patch = read.body;
     let secrets = patch.secrets.map(|given| given.0);
+    let connector = connector(&row.connector)?;
+    let mut is_moved = false;
     if let Some(settings) = patch.settings {
+        is_moved = moved(connector, &row.settings, &settings.0);
         row.settings = settings.0;
     }
     row.enabled = patch.enabled.unwrap_or(row.enabled);
-    check(connector(&row.connector)?, &row.settings, secrets.as_ref())?;
+    check(connector, &row.settings, secrets.as_ref())?;
+    if is_moved && secrets.is_none() {
+        let detail = "Write the credentials again with a new address.";
+        return Err(Problem::field(Code::FieldInvalid, "/secrets", detail));
+    }
     let has_secrets = secrets.is_some();
     if let Some(secrets) = &secrets {
         row.sealed = right.seal(&row.name, secrets)?;
@@ -155,6 +162,12 @@ fn check(connector: &Connector, settings: &Texts, secrets: Option<&Texts>) -> Re
         let pointer = format!("/{place}/{}", escape(&field));
         Problem::field(Code::FieldInvalid, pointer, format!("{why}."))
     })
+}
+
+/// Whether another address is called. Credentials that nobody can read any more are not sent to it.
+fn moved(connector: &Connector, known: &Texts, given: &Texts) -> bool {
+    let mut addresses = connector.settings.iter().filter(|field| field.name.ends_with("url"));
+    addresses.any(|field| known.get(field.name) != given.get(field.name))
 }
 
 /// Whether a gateway can be made of it: what only the connector itself can tell.

@@ -25,7 +25,7 @@ pub async fn list(right: Right<Administers>, call: Call) -> Result<Response, Pro
 pub async fn export(right: Right<Administers>, call: Call) -> Result<Response, Problem> {
     let read = call.read_or_default::<FileAsk>().await?;
     let execution = read.body.execution_date()?;
-    let wish = Wish { again: read.body.again, execution };
+    let wish = Wish { again: read.body.again, execution, dry_run: read.dry_run };
     let Some(drawn) = right.draw_transfers(wish).await? else {
         return Ok(shown(&FileView::nothing()));
     };
@@ -35,7 +35,7 @@ pub async fn export(right: Right<Administers>, call: Call) -> Result<Response, P
     match right.keep_transfers(drawn).await? {
         Some(file) => Ok(created(&FileView::of(&file))),
         None => {
-            let detail = "Another file of the same transfers was written meanwhile; ask again.";
+            let detail = "The transfers were reported or written to a file meanwhile; ask again.";
             Err(Problem::new(Code::Unavailable, detail).retry_after(1))
         }
     }

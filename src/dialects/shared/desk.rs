@@ -8,9 +8,11 @@ use tokio::sync::{Semaphore, watch};
 
 use super::credential;
 use super::problem::{Code, Problem};
+use crate::access::Caller;
 use crate::access::gate::{Admitted, Denied, Gate};
 use crate::access::limits::{Days, Standing};
 use crate::access::links::Links;
+use crate::access::token::{self, Mark};
 use crate::connections::Connections;
 use crate::delivery::Counter;
 use crate::ledger::Ledger;
@@ -107,8 +109,14 @@ impl Desk {
         &self,
         merchant: MerchantId,
         key: KeyId,
+        mark: Mark,
     ) -> Result<(Arc<Admitted>, Standing), Denied> {
-        self.0.gate.admit_session(merchant, key).await
+        self.0.gate.admit_session(merchant, key, mark).await
+    }
+
+    /// The mark of the secret that the caller's key has now.
+    pub async fn mark_of(&self, caller: &Caller) -> Result<Mark, Denied> {
+        Ok(token::mark(&self.0.gate.key_of(caller).await?))
     }
 
     pub fn sealer(&self) -> &crate::access::seal::Sealer {

@@ -108,10 +108,26 @@ impl<S: Scoped> Right<S> {
         claim: Option<Claim>,
         dry_run: bool,
     ) -> Result<Answered, Fault> {
+        self.run_holding(None, target, command, claim, dry_run).await
+    }
+
+    /// As [`Right::run`]; what is held is let go of when the ledger has answered, and not when
+    /// whoever waits for it is dropped.
+    async fn run_holding(
+        &self,
+        held: Option<Held>,
+        target: Target,
+        command: Command,
+        claim: Option<Claim>,
+        dry_run: bool,
+    ) -> Result<Answered, Fault> {
         let ledger = self.desk.0.ledger.clone();
         let admitted = self.admitted.clone();
         let task = tokio::spawn(async move {
-            ledger.carry_out(&admitted.caller, target, command, claim, dry_run).await
+            let answered =
+                ledger.carry_out(&admitted.caller, target, command, claim, dry_run).await;
+            drop(held);
+            answered
         });
         match task.await {
             Ok(answered) => answered,
@@ -249,6 +265,18 @@ impl Right<Writes> {
         dry_run: bool,
     ) -> Result<Answered, Fault> {
         self.run(target, command, claim, dry_run).await
+    }
+
+    /// As [`Right::carry_out`]; the name stays held until the ledger has answered, even when the
+    /// client hangs up meanwhile.
+    pub async fn carry_out_holding(
+        &self,
+        held: Option<Held>,
+        target: Target,
+        command: Command,
+        claim: Option<Claim>,
+    ) -> Result<Answered, Fault> {
+        self.run_holding(held, target, command, claim, false).await
     }
 
     /// Lets a name have one holder at a time in this process.

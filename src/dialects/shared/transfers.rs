@@ -2,21 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use refundry_domain::ids::{OrderRef, TransactionId};
+use futures_util::future::join_all;
+use refundry_domain::command::{Command, Target};
+use refundry_domain::ids::{OrderRef, RefundId, Timestamp, TransactionId};
 use refundry_domain::merchant::{Administration, Debtor, NewTransferFile, Settings};
+use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::refund::TransactionState as T;
 use refundry_domain::refund::{Destination, Execution, Refund, RefundTransaction, State};
 
 use super::problem::{Code, Problem};
+use super::replay::Once;
 use super::right::{Administers, Right};
 use crate::access::bank::BankDetails;
+use crate::access::seal::SealError;
 use crate::access::secret;
+use crate::ledger::Answered;
 use crate::store::vault::TransferFile;
-use crate::store::{Administered, Page, RefundFilter, Slice, StoreError};
+use crate::store::{Administered, Answer, Claim, Page, RefundFilter, Slice, StoreError};
 use crate::transfers::{self, Transfer, When};
 
 /// How many refunds are read at once.
 const PAGE: u32 = 500;
+/// How many transfers are acknowledged at once.
+const AT_ONCE: usize = 50;
 
 /// An open bank transfer, and the file that it stands in, if it does.
 pub struct Open {
@@ -24,6 +32,8 @@ pub struct Open {
     /// Its place among the refund's transactions.
     pub at: usize,
     pub file: Option<i64>,
+    /// What of its amount or its account no file can say.
+    unwritable: Option<&'static str>,
 }
 
 impl Open {
@@ -36,7 +46,10 @@ impl Open {
         if !self.refund.has_information() {
             return Some("bank_details");
         }
-        (!transfers::takes(self.refund.currency)).then_some("currency")
+        if !transfers::takes(self.refund.currency) {
+            return Some("currency");
+        }
+        self.unwritable
     }
 }
 
@@ -47,12 +60,14 @@ pub struct Wish {
     pub again: bool,
     /// The day; today, when not given.
     pub execution: Option<jiff::civil::Date>,
+    /// What would be written; nothing is acknowledged.
+    pub dry_run: bool,
 }
 
 /// A file that would be, or is.
 pub struct Drawn {
     pub new: NewTransferFile,
-    pub created_at: refundry_domain::ids::Timestamp,
+    pub created_at: Timestamp,
 }
 
 impl Right<Administers> {
@@ -82,6 +97,7 @@ impl Right<Administers> {
                     refund: refund.clone(),
                     at,
                     file: None,
+                    unwritable: None,
                 }));
             }
             if !slice.more {
@@ -92,11 +108,14 @@ impl Right<Administers> {
         let files: BTreeMap<_, _> = self.store().transferred(self.merchant(), ids).await?;
         for open in &mut found {
             open.file = files.get(&open.row().id).copied();
+            open.unwritable = self.unwritable(open);
         }
         Ok(found)
     }
 
-    /// Writes the file of open transfers, sealed; nothing when there are none.
+    /// Writes the file of open transfers, sealed; nothing when there are none. They are acknowledged
+    /// before, so that nobody cancels one, or gives it another account, while it stands in a file.
+    /// When nothing comes of the file they stay open, and stand in the next one.
     pub async fn draw_transfers(&self, wish: Wish) -> Result<Option<Drawn>, Problem> {
         let settings = self.own_settings().await?;
         let debtor = settings.debtor.ok_or_else(|| {
@@ -114,6 +133,9 @@ impl Right<Administers> {
         let mut open = self.open_transfers().await?;
         open.retain(|one| one.lacks().is_none() && (wish.again || one.file.is_none()));
         open.truncate(transfers::MOST);
+        if !wish.dry_run {
+            open = self.acknowledged(open).await?;
+        }
         let Some(first) = open.first() else { return Ok(None) };
         let currency = first.refund.currency;
         let mut wanted = Vec::with_capacity(open.len());
@@ -143,11 +165,62 @@ impl Right<Administers> {
         Ok((message_id, file))
     }
 
+    /// Those whose payout is under way now, as they are now.
+    async fn acknowledged(&self, open: Vec<Open>) -> Result<Vec<Open>, Problem> {
+        let mut kept = Vec::with_capacity(open.len());
+        let mut rest = open.into_iter();
+        loop {
+            let some: Vec<_> =
+                rest.by_ref().take(AT_ONCE).map(|one| self.acknowledge(one)).collect();
+            if some.is_empty() {
+                return Ok(kept);
+            }
+            for one in join_all(some).await {
+                kept.extend(one?);
+            }
+        }
+    }
+
+    /// As an outside platform acknowledges; nothing when it is not open any more.
+    async fn acknowledge(&self, one: Open) -> Result<Option<Open>, Problem> {
+        let id = one.row().id;
+        let outcome = Outcome::Acknowledged { reference: None };
+        let report = Report { outcome, by: Reporter::Caller, look_again_ms: 0 };
+        let done = self.run(Target::Transaction(id), Command::Report(report), None, false).await?;
+        let refund = match done {
+            Answered::Done { book, .. } => book.refund,
+            Answered::Refused { .. } | Answered::Replayed(_) | Answered::KeyReused => None,
+        };
+        let Some(refund) = refund else { return Ok(None) };
+        let stands =
+            |row: &RefundTransaction| row.id == id && row.state == T::Processing && !row.superseded;
+        let Some(at) = refund.transactions.iter().position(stands) else { return Ok(None) };
+        let mut open = Open { refund, at, file: one.file, unwritable: None };
+        open.unwritable = self.unwritable(&open);
+        Ok(Some(open).filter(|open| open.lacks().is_none()))
+    }
+
+    fn unwritable(&self, one: &Open) -> Option<&'static str> {
+        if one.lacks().is_some() {
+            return None;
+        }
+        match self.details(&one.refund) {
+            Ok(details) => transfers::lacks(one.row().amount, &details),
+            Err(error) => {
+                tracing::error!(%error, refund = %one.refund.id, "bank details cannot be opened");
+                Some("bank_details")
+            }
+        }
+    }
+
+    fn details(&self, refund: &Refund) -> Result<BankDetails, SealError> {
+        let envelope = refund.information.as_deref().unwrap_or_default();
+        BankDetails::open(envelope, self.sealer(), self.merchant(), refund.id)
+    }
+
     async fn transfer(&self, one: &Open) -> Result<Transfer, Problem> {
         let (merchant, refund, row) = (self.merchant(), &one.refund, one.row());
-        let envelope = refund.information.as_deref().unwrap_or_default();
-        let details = BankDetails::open(envelope, self.sealer(), merchant, refund.id)
-            .map_err(|error| internal(&error))?;
+        let details = self.details(refund).map_err(|error| internal(&error))?;
         let order = self.store().order(merchant, OrderRef::Id(refund.order)).await?;
         let reference = order.map(|book| book.order.reference).unwrap_or_default();
         let text = format!("Refund of order {reference}, {}", transfers::end_to_end(row.id));
@@ -159,7 +232,8 @@ impl Right<Administers> {
         self.sealer().seal(bytes, &context).map_err(|error| internal(&error))
     }
 
-    /// Keeps a file; nothing when somebody else has written one of the same transfers meanwhile.
+    /// Keeps a file; nothing when somebody else has written one of the same transfers meanwhile, or
+    /// one of them is not under way any more.
     pub async fn keep_transfers(&self, drawn: Drawn) -> Result<Option<TransferFile>, Problem> {
         let name = drawn.new.message_id.clone();
         let done = self.administer(Administration::ExportTransfers(drawn.new)).await?;
@@ -191,6 +265,15 @@ impl Right<Administers> {
         let row = self.store().merchant(self.merchant()).await?;
         Ok(row.map_or_else(Settings::default, |merchant| merchant.settings))
     }
+}
+
+/// Has one wait take a customer's details once, whoever else gives some at the same moment.
+pub fn details_once(refund: RefundId, due: Timestamp) -> Claim {
+    // No client can send this key: it has a character that headers do not.
+    let key = format!("\u{1}bank details of refund {refund} until {}", due.0);
+    // Nobody is answered with it: the page says what stands.
+    Once::new(&key, [b"", b"", b"", b""])
+        .claim_when_done(|_| Answer { status: 200, body: Vec::new() })
 }
 
 fn internal(error: &dyn std::fmt::Display) -> Problem {

@@ -193,7 +193,8 @@ fn file(row: &Row) -> Result<TransferFile, Fail> {
 
 impl Change<'_> {
     /// Keeps a file of transfers and notes that they stand in it; `Stale` when one does in another
-    /// than the expected one. The merchant's row is locked first, so exports are in line.
+    /// than the expected one, or is not under way any more. The merchant's row is locked first, so
+    /// exports are in line; nobody settles a transfer until it is noted that it stands in the file.
     pub async fn export(
         &mut self,
         merchant: MerchantId,
@@ -207,6 +208,12 @@ impl Change<'_> {
         let found = self.run(sql, vec![&merchant.0, &numbers]).await?;
         let found: BTreeMap<i64, i64> = found.iter().map(|row| (row.get(0), row.get(1))).collect();
         if new.transfers.iter().any(|(id, before)| found.get(&id.0) != before.as_ref()) {
+            return Ok(Administered::Stale);
+        }
+        let sql = "SELECT number FROM transactions WHERE merchant = $1 AND number = ANY($2) \
+            AND state = 'processing' ORDER BY number FOR SHARE";
+        let under_way = self.run(sql, vec![&merchant.0, &numbers]).await?;
+        if under_way.len() != numbers.len() {
             return Ok(Administered::Stale);
         }
         let number = self.number().await?;

@@ -193,8 +193,18 @@ fn file_of(
     load::one(conn, sql, (merchant.0, transaction.0), |row| Ok(row.get(0)?))
 }
 
+fn is_under_way(
+    conn: &Connection,
+    merchant: MerchantId,
+    transaction: TransactionId,
+) -> Result<bool, Fail> {
+    let sql = "SELECT 1 FROM transactions WHERE merchant = ?1 AND number = ?2 \
+        AND state = 'processing'";
+    Ok(load::one(conn, sql, (merchant.0, transaction.0), |_| Ok(()))?.is_some())
+}
+
 /// Keeps a file of transfers and notes that they stand in it; `Stale` when one does in another that
-/// is not the expected one.
+/// is not the expected one, or is not under way any more.
 pub fn export(
     conn: &Connection,
     batch: &mut Batch,
@@ -204,7 +214,8 @@ pub fn export(
 ) -> Result<Administered, Fail> {
     let Some(row) = admin::merchant(conn, merchant)? else { return Ok(Administered::Unknown) };
     for (transaction, before) in &new.transfers {
-        if file_of(conn, merchant, *transaction)? != *before {
+        let expected = file_of(conn, merchant, *transaction)? == *before;
+        if !expected || !is_under_way(conn, merchant, *transaction)? {
             return Ok(Administered::Stale);
         }
     }

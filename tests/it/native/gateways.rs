@@ -40,6 +40,15 @@ async fn a_gateway_is_connected_changed_and_never_shows_its_credentials() {
     let off = json!({"enabled": false});
     let changed = site.patch("/v1/gateways/givex", off).send().await.expect(200).json();
     assert_eq!((&changed["enabled"], &changed["settings"]), (&json!(false), &made["settings"]));
+    // Credentials that are kept are not sent to another address.
+    let mut moved = json!({"settings": {"url": "https://other.example/refunds"}});
+    let refused = site.patch("/v1/gateways/givex", moved.clone()).send().await;
+    refused.expect_problem(422, "field_invalid").at("/secrets");
+    let same = json!({"settings": made["settings"]});
+    site.patch("/v1/gateways/givex", same).send().await.expect(200);
+    moved["secrets"] = json!({"secret": SECRET});
+    let changed = site.patch("/v1/gateways/givex", moved).send().await.expect(200).json();
+    assert_eq!(changed["settings"]["url"], "https://other.example/refunds");
     let list = site.get("/v1/gateways").send().await.expect(200).json();
     assert_eq!(list["data"], json!([changed]));
     // What is kept opens only with the master key.

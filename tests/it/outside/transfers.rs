@@ -1,9 +1,16 @@
 //! Files of bank transfers: what a bank gets, and that it gets each transfer once.
 
+use refundry::testing::access::Caller;
+use refundry::testing::store::Administered;
+use refundry_domain::command::{Command, Target};
+use refundry_domain::ids::{MerchantId, RefundId, TransactionId};
+use refundry_domain::merchant::{Administration, NewTransferFile};
+use refundry_domain::money::Minor;
 use roxmltree::{Document, Node};
 use serde_json::{Value, json};
 
 use crate::harness::site::Site;
+use crate::harness::store::usd;
 
 const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09";
 
@@ -19,8 +26,8 @@ async fn debtor(site: &Site) {
 
 /// An open bank transfer; answers its transaction.
 async fn transfer(site: &Site, reference: &str, amount: &str, holder: Option<&str>) -> String {
-    let body = json!({"reference": reference, "currency": "EUR", "lines": [{"amount": "500.00"}],
-        "payments": [{"provider": "till", "amount": "500.00"}]});
+    let body = json!({"reference": reference, "currency": "EUR", "lines": [{"amount": "2000000000.00"}],
+        "payments": [{"provider": "till", "amount": "2000000000.00"}]});
     let order = site.post("/v1/orders", body).send().await.expect(201).id();
     let body = json!({"order": order, "amount": amount, "to": "bank_transfer"});
     let refund = site.post("/v1/refunds", body).once().send().await.expect(201).json();
@@ -223,4 +230,102 @@ async fn only_euros_go_by_sepa() {
     let list = site.get("/v1/bank_transfers").send().await.expect(200).json();
     assert_eq!(list["data"][0]["lacks"], "currency");
     assert!(export(&site, json!({})).await["id"].is_null());
+}
+
+async fn state(site: &Site, transaction: &str) -> Value {
+    let path = format!("/v1/transactions/{transaction}");
+    site.get(&path).send().await.expect(200).json()["state"].clone()
+}
+
+async fn report(site: &Site, transaction: &str, state: &str) {
+    let path = format!("/v1/transactions/{transaction}");
+    site.patch(&path, json!({"state": state})).send().await.expect(200);
+}
+
+/// The newest open transfer, as it is listed.
+async fn newest(site: &Site) -> Value {
+    site.get("/v1/bank_transfers").send().await.expect(200).json()["data"][0].clone()
+}
+
+/// The bank would pay what was called off here, or to an account that was replaced since.
+#[tokio::test]
+async fn what_stands_in_a_file_is_neither_canceled_nor_paid_to_another_account() {
+    let site = Site::start().await;
+    debtor(&site).await;
+    let one = transfer(&site, "1", "1.00", Some("Ada")).await;
+    let refund = newest(&site).await["refund"].as_str().unwrap().to_owned();
+    let tried = site.post("/v1/bank_transfer_files?dry_run=true", json!({})).send().await;
+    tried.expect(200);
+    assert_eq!(state(&site, &one).await, "requested", "a dry run acknowledges nothing");
+    assert_eq!(export(&site, json!({})).await["transfers"], 1);
+    assert_eq!(state(&site, &one).await, "processing");
+    let canceled = site.post(&format!("/v1/refunds/{refund}/cancel"), json!({})).send().await;
+    canceled.expect_problem(409, "wrong_state");
+    let body = json!({"iban": "DE89370400440532013000", "account_holder": "Bob"});
+    let path = format!("/v1/refunds/{refund}/information");
+    site.post(&path, body).once().send().await.expect_problem(409, "wrong_state");
+    assert_eq!(newest(&site).await["last4"], "2874");
+    // Whoever knows that the bank has not taken the file can call it off.
+    report(&site, &one, "canceled").await;
+    assert!(export(&site, json!({"again": true})).await["id"].is_null());
+}
+
+#[tokio::test]
+async fn what_was_reported_meanwhile_stands_in_no_file() {
+    let site = Site::start().await;
+    debtor(&site).await;
+    let paid = transfer(&site, "1", "1.00", Some("Ada")).await;
+    let open = transfer(&site, "2", "2.00", Some("Bob")).await;
+    report(&site, &paid, "succeeded").await;
+    // Also as it is after a crash between the acknowledgment and the file.
+    report(&site, &open, "processing").await;
+    let made = export(&site, json!({})).await;
+    assert_eq!((&made["transfers"], &made["total"]), (&json!(1), &json!("2.00")));
+    // The store itself sees what was reported after the file was drawn.
+    let number = |id: &str| TransactionId(id.strip_prefix("txn_").unwrap().parse().unwrap());
+    let late = NewTransferFile {
+        message_id: "late".to_owned(),
+        currency: usd(),
+        total: Minor::new(100).unwrap(),
+        sealed: b"late".to_vec(),
+        transfers: vec![(number(&paid), None)],
+    };
+    let caller = Caller::internal(MerchantId(1), "test");
+    let done = site.ledger.administer(&caller, Administration::ExportTransfers(late)).await;
+    assert_eq!(done.unwrap(), Administered::Stale);
+    let files = site.get("/v1/bank_transfer_files").send().await.expect(200).json();
+    assert_eq!(files["data"].as_array().unwrap().len(), 1);
+}
+
+/// One customer's name would keep everybody else's money back.
+#[tokio::test]
+async fn what_cannot_be_written_holds_up_nothing_else() {
+    let site = Site::start().await;
+    debtor(&site).await;
+    transfer(&site, "1", "1.00", Some("Ada")).await;
+    transfer(&site, "3", "1000000000.00", Some("Eve")).await;
+    assert_eq!(newest(&site).await["lacks"], "amount");
+    let odd = transfer(&site, "2", "2.00", None).await;
+    let refund = newest(&site).await["refund"].as_str().unwrap().to_owned();
+    let path = format!("/v1/refunds/{refund}/information");
+    let body = json!({"iban": "PL61109010140000071219812874", "account_holder": "/ //"});
+    let refused = site.post(&path, body).once().send().await;
+    refused.expect_problem(422, "field_invalid").at("/account_holder");
+    // As it was kept before such names were refused.
+    let number = RefundId(refund.strip_prefix("ref_").unwrap().parse().unwrap());
+    let context = format!("refund-information/{}/{number}", MerchantId(1));
+    let text = b"PL61109010140000071219812874\n//\n";
+    let mut sealed = b"\x012874".to_vec();
+    sealed.extend(site.sealer.seal(text, &context).unwrap());
+    let caller = Caller::internal(MerchantId(1), "test");
+    let give = Command::GiveInformation { sealed };
+    site.ledger.carry_out(&caller, Target::Refund(number), give, None, false).await.unwrap();
+    let listed = newest(&site).await;
+    assert_eq!((&listed["transaction"], &listed["lacks"]), (&json!(odd), &json!("account_holder")));
+    let made = export(&site, json!({})).await;
+    assert_eq!((&made["transfers"], &made["total"]), (&json!(1), &json!("1.00")));
+    assert_eq!(state(&site, &odd).await, "requested", "its details can be replaced");
+    let body = json!({"iban": "PL61109010140000071219812874", "account_holder": "Bob"});
+    site.post(&path, body).once().send().await.expect(200);
+    assert_eq!(export(&site, json!({})).await["total"], "2.00");
 }

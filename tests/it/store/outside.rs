@@ -158,6 +158,18 @@ async fn links_are_one_a_wait(place: &impl Place) {
 
 async fn a_file_has_its_transfers_once(place: &impl Place) {
     let store = place.open().await;
+    let order = done(&*store, register(new_order("10.00"))).await.order.id;
+    let under_way = async || {
+        let mut ask = ask(refundry_domain::command::What::Amount(stated("1.00")));
+        ask.to = Destination::BankTransfer;
+        let asked = intent(Target::Order(OrderRef::Id(order)), Command::RequestRefund(ask));
+        let id = done(&*store, asked).await.refund.unwrap().transactions[0].id;
+        let outcome = Outcome::Acknowledged { reference: None };
+        let report = Report { outcome, by: Reporter::Caller, look_again_ms: 0 };
+        done(&*store, intent(Target::Transaction(id), Command::Report(report))).await;
+        id.0
+    };
+    let (three, four, five) = (under_way().await, under_way().await, under_way().await);
     let new = |name: &str, transfers: &[(i64, Option<i64>)]| NewTransferFile {
         message_id: name.to_owned(),
         currency: usd(),
@@ -169,23 +181,26 @@ async fn a_file_has_its_transfers_once(place: &impl Place) {
         let change = Administration::ExportTransfers(new);
         store.administer(MERCHANT, "key:2".into(), NOW, change).await.unwrap()
     };
-    assert!(matches!(export(new("one", &[(3, None), (4, None)])).await, Administered::Merchant(_)));
-    assert_eq!(export(new("two", &[(4, None), (5, None)])).await, Administered::Stale);
-    let ids = || vec![TransactionId(3), TransactionId(4), TransactionId(5)];
+    let made = export(new("one", &[(three, None), (four, None)])).await;
+    assert!(matches!(made, Administered::Merchant(_)));
+    assert_eq!(export(new("two", &[(four, None), (five, None)])).await, Administered::Stale);
+    let ids = || vec![TransactionId(three), TransactionId(four), TransactionId(five)];
     let files = store.transfer_files(MERCHANT, first(9)).await.unwrap().rows;
     let number = files[0].number;
     let stand = store.transferred(MERCHANT, ids()).await.unwrap();
-    assert_eq!(stand, [(TransactionId(3), number), (TransactionId(4), number)].into());
+    assert_eq!(stand, [(TransactionId(three), number), (TransactionId(four), number)].into());
     assert_eq!(files.len(), 1, "nothing of the second");
     assert_eq!((files[0].transfers, files[0].total.get()), (2, 250));
-    let again = export(new("three", &[(4, Some(number))])).await;
+    let again = export(new("three", &[(four, Some(number))])).await;
     assert!(matches!(again, Administered::Merchant(_)));
     let files = store.transfer_files(MERCHANT, first(1)).await.unwrap();
     assert_eq!((files.rows[0].message_id.as_str(), files.more), ("three", true));
     let stand = store.transferred(MERCHANT, ids()).await.unwrap();
-    assert_eq!(stand[&TransactionId(4)], files.rows[0].number);
+    assert_eq!(stand[&TransactionId(four)], files.rows[0].number);
     let read = store.transfer_file(MERCHANT, number).await.unwrap().unwrap();
     assert_eq!((read.0.made_by.as_str(), read.1), ("key:2", b"one".to_vec()));
+    done(&*store, reported(TransactionId(five))).await;
+    assert_eq!(export(new("four", &[(five, None)])).await, Administered::Stale, "it is paid");
     let other = create_merchant(&*store).await;
     assert_eq!(store.transfer_file(other, number).await.unwrap(), None);
     assert_eq!(store.transferred(other, ids()).await.unwrap(), [].into());

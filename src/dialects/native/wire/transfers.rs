@@ -25,7 +25,9 @@ pub struct TransferView<'a> {
     last4: Option<&'a str>,
     /// The newest file that it stands in.
     file: Option<TransferFileTag>,
-    /// Why it cannot stand in a file: `bank_details` are not there, or the `currency` is not EUR.
+    /// Why it cannot stand in a file: `bank_details` are not there or cannot be read, the
+    /// `account_holder` has no letter that banks take, the `amount` is more than they take, or the
+    /// `currency` is not EUR.
     lacks: Option<&'static str>,
     created_at: Time,
 }

@@ -152,6 +152,7 @@ async fn credentials_go_to_the_hosts_that_they_named() {
     let post = Post::over(&site);
     // The order's own note is somebody's, not this request's.
     let parent = paid(&site, json!({"notification_url": theirs.url()})).await;
+    let mine = paid(&site, json!({"notification_url": format!("{}/mine", ours.url())})).await;
     let request = json!({"parent_uid": parent, "reason": "r", "amount": 1});
     let made = super::post(&site, BEYAG, request.clone()).send().await.expect(200).json();
     let silent = theirs.until(1).await.remove(0);
@@ -181,6 +182,17 @@ async fn credentials_go_to_the_hosts_that_they_named() {
     let told = ours.until(2).await.remove(1);
     assert_eq!(told.json()["transaction"]["uid"], last);
     assert!(nobody.told().is_empty());
+    // Another path of the host gets the signature only; another query gets the credentials, too.
+    let request = json!({"parent_uid": mine, "reason": "r", "amount": 1});
+    super::post(&site, BEYAG, request).send().await.expect(200);
+    let silent = ours.until(3).await.remove(2);
+    assert_eq!((silent.path.as_str(), silent.header("authorization")), ("/hooks/mine", ""));
+    assert!(is_genuine(&silent, &key));
+    refund(&site, &parent, 5, &format!("{}?order=7", ours.url())).await;
+    assert_eq!(ours.until(4).await[3].header("authorization"), basic("1", &site.key));
+    // Who names another path is told there with its own credentials.
+    refund(&site, &parent, 6, &format!("{}/new", ours.url())).await;
+    assert_eq!(ours.until(5).await[4].header("authorization"), basic("1", &site.key));
     post.stop().await;
 }
 

@@ -137,6 +137,29 @@ async fn the_card_api_checks_for_duplicates() {
     assert_eq!(made, 1);
 }
 
+/// Who hangs up and asks again is paid once: the first is at work until the ledger has answered.
+#[tokio::test]
+async fn who_hangs_up_has_no_duplicate() {
+    let site = Site::start().await;
+    let uid = parent(&site, "100.00").await;
+    for amount in 1..=20 {
+        let request = json!({"parent_uid": uid, "reason": "r", "amount": amount});
+        let ask = post(&site, "/transactions/refunds", request);
+        let sent = tokio::spawn(ask.clone().open());
+        tokio::task::yield_now().await;
+        sent.abort();
+        let again = ask.send().await;
+        assert!([200, 400].contains(&again.status.as_u16()), "{}", again.status);
+    }
+    let refunds = site.get("/v1/refunds?limit=100").send().await.expect(200).json();
+    let rows = refunds["data"].as_array().unwrap();
+    let mut amounts: Vec<&str> = rows.iter().map(|row| row["amount"].as_str().unwrap()).collect();
+    amounts.sort_unstable();
+    let made = amounts.len();
+    amounts.dedup();
+    assert_eq!(amounts.len(), made, "{amounts:?}");
+}
+
 #[tokio::test]
 async fn what_is_not_served_says_so() {
     let site = Site::start().await;

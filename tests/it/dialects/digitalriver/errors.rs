@@ -71,6 +71,12 @@ async fn each_rule_says_no_in_the_words_of_this_api() {
         (item(json!({"quantity": 3})), "invalid_parameter", "items[0].quantity", ""),
         (item(json!({"quantity": 0})), "invalid_quantity_amount", "items[0].quantity", ""),
         (item(json!({"quantity": 1.5})), "invalid_integer", "items[0].quantity", ""),
+        (
+            item(json!({"quantity": 1, "type": "duty"})),
+            "invalid_parameter",
+            "items[0].quantity",
+            "",
+        ),
         (item(json!({"amount": 1, "percent": 1})), "invalid_parameter", "items[0].percent", ""),
         (with(json!({"items": [{"skuId": "no"}]})), "invalid_parameter", "items[0].skuId", ""),
         (

@@ -86,6 +86,23 @@ async fn a_refund_that_refundry_made_is_not_recorded_a_second_time() {
 }
 
 #[tokio::test]
+async fn what_was_declined_does_not_stand_for_what_was_paid() {
+    let shop = Shop::open().await;
+    let refund = shop.refund(json!({"amount": "10.00", "execution": "notify"})).await;
+    let id = refund["transactions"][0]["id"].as_str().unwrap();
+    let declined = id.strip_prefix("txn_").unwrap().to_owned();
+    let update = json!({"status": "DECLINED", "transactionRef": "123"});
+    shop.put(&format!("{TRANSACTIONS}/{declined}"), &update).send().await.expect(200);
+    let body = changed(&[("amount", json!(10))]);
+    let number = shop.record(&body).await;
+    assert_ne!(number, declined);
+    assert_eq!(shop.show(&number).await["status"], "APPROVED");
+    assert_eq!(shop.record(&body).await, number);
+    assert_eq!(shop.list().await.len(), 2);
+    assert_eq!(shop.order_now().await["balances"]["refunded"], "10.00");
+}
+
+#[tokio::test]
 async fn what_was_refused_can_be_recorded_once_the_reason_is_gone() {
     let shop = Shop::open().await;
     let body = changed(&[("amount", json!(110))]);
