@@ -1,5 +1,6 @@
 //! What the same costs through each public API: a refund that is made, and a list.
 
+use std::cell;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -96,17 +97,19 @@ fn rows(orders: &Arc<Vec<Order>>, key: &str, token: &str, run: u64) -> Vec<Measu
     let fluent = ("authorization".to_owned(), token);
     let get = |credential: &(String, String), path: &str| {
         let (credential, path) = (credential.clone(), path.to_owned());
-        let make: Make = Arc::new(move |_| call("GET", &path, &credential, "", ""));
+        let make: Make = Arc::new(move |_| call("GET", &path, &credential, None, ""));
         make
     };
+    let loads = cell::Cell::new(0);
     let post = |credential: &(String, String), kind: &'static str, body: Body| {
         let (credential, orders) = (credential.clone(), orders.clone());
+        let load = loads.replace(loads.get() + 1);
         let make: Make = Arc::new(move |n| {
             let at = usize::try_from(n).unwrap_or(0) % orders.len().max(1);
-            let once = format!("{run}-{n}");
+            let once = format!("b{run}x{load}y{n:x}");
             let Some(order) = orders.get(at) else { return Vec::new() };
             let (path, body) = body(order, &once);
-            call("POST", &path, &credential, kind, &body)
+            call("POST", &path, &credential, Some((kind, &once)), &body)
         });
         make
     };
@@ -151,7 +154,7 @@ const PROPOSED: Body = |order, once| {
 };
 const RECORDED: Body = |order, once| {
     let body = json!({"order": order.id, "amount": "0.01", "execution": "manual",
-                      "paid": {"reference": once}});
+                      "paid": {"provider_reference": once}});
     ("/v1/refunds".to_owned(), body.to_string())
 };
 const BEGATEWAY: Body = |order, once| {
@@ -187,21 +190,20 @@ const FLUENT: Body = |order, once| {
     (format!("/api/v4.1/return/R{}/transaction", order.reference), body)
 };
 
-/// A request with the credential in a field of its own.
+/// A request with the credential in a field of its own; one with a body has its type and a key.
 fn call(
     method: &str,
     path: &str,
     (name, secret): &(String, String),
-    kind: &str,
+    sent: Option<(&str, &str)>,
     body: &str,
 ) -> Vec<u8> {
-    let length = if body.is_empty() {
-        String::new()
-    } else {
-        format!("content-type: {kind}\r\ncontent-length: {}\r\n", body.len())
-    };
+    let about = sent.map_or_else(String::new, |(kind, once)| {
+        let length = body.len();
+        format!("content-type: {kind}\r\ncontent-length: {length}\r\nidempotency-key: {once}\r\n")
+    });
     let head = format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n{name}: {secret}\r\n");
-    format!("{head}{length}\r\n{body}").into_bytes()
+    format!("{head}{about}\r\n{body}").into_bytes()
 }
 
 fn wrong(error: &serde_json::Error) -> Failure {
