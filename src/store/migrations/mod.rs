@@ -6,7 +6,8 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// Forward only, each once, in this order; what was released is never changed.
+/// Forward only, each once, in this order; what was released is never changed. There is no step 8,
+/// and books that have step 9 would take it for altered.
 macro_rules! migrations {
     ($file:literal: $($number:literal $name:literal),* $(,)?) => {
         &[$(Migration {

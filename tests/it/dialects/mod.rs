@@ -7,3 +7,4 @@ mod fluent;
 mod idosell;
 mod paths;
 mod returngo;
+mod rows;

@@ -1,10 +1,7 @@
 //! Which row of the contract which test shows, and which rows none does, with the reason.
 
-enum Shown {
-    By(&'static str),
-    Not(&'static str),
-}
-use Shown::{By, Not};
+use super::super::rows::Shown::{self, By, Not};
+use super::super::rows::check;
 
 const TESTS: [&str; 6] = [
     include_str!("days.rs"),
@@ -114,13 +111,5 @@ const ROWS: &[(&str, Shown)] = &[
 
 #[test]
 fn every_row_of_the_contract_has_a_test_or_a_reason() {
-    for (row, shown) in ROWS {
-        match shown {
-            By(test) => {
-                let name = format!("async fn {test}(");
-                assert!(TESTS.iter().any(|file| file.contains(&name)), "{row}: no test {test}");
-            }
-            Not(reason) => assert!(!reason.is_empty(), "{row}"),
-        }
-    }
+    check(ROWS, &TESTS);
 }

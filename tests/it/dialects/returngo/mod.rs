@@ -8,7 +8,7 @@
 //! | PUT /transaction/{id}: each move, who may | `an_outside_platform_reports` |
 //! | GET /rmas, GET /rma/{id} | `returns_are_read` |
 //! | notify-only | `an_outside_platform_reports`: a payment without a gateway is Requested |
-//! | settings of notify-only, auto-mark as done | the ledger has none yet |
+//! | settings of notify-only, auto-mark as done | settings of the merchant: tests of `outside` |
 //! | webhooks: registration, each event, body, signature, GET /webhooks of two APIs | `webhooks` |
 //! | SHIPMENT_… events | taken, and never told: shipments are kept elsewhere |
 //! | comments, status of a return, policies, shipments | not served: their goods are kept elsewhere |
