@@ -15,13 +15,14 @@ pub struct Place {
     pub here: bool,
 }
 
-const PLACES: [(&str, &str, &str); 6] = [
+const PLACES: [(&str, &str, &str); 7] = [
     ("Overview", "/console", "h"),
     ("To confirm", "/console/confirm", "c"),
     ("Refunds", "/console/refunds", "r"),
     ("Orders", "/console/orders", "o"),
     ("Returns", "/console/returns", "e"),
     ("Outside payouts", "/console/owed", "t"),
+    ("Reports", "/console/reports", "p"),
 ];
 const ADMIN_PLACES: [(&str, &str, &str); 5] = [
     ("Webhooks", "/console/webhooks", "w"),

@@ -67,6 +67,7 @@ function live() {
   if (main.querySelector("form.sheet") || !window.EventSource) return;
   let source;
   let timer;
+  let late;
   const refresh = async () => {
     if (document.hidden) return;
     if (isBusy(main)) { timer = setTimeout(refresh, 2000); return; }
@@ -93,7 +94,12 @@ function live() {
       source = undefined;
     } else if (!source) {
       source = new EventSource("/console/live");
-      source.onmessage = () => { clearTimeout(timer); timer = setTimeout(refresh, 400); };
+      source.onmessage = () => {
+        clearTimeout(timer);
+        timer = setTimeout(refresh, 400);
+        // What is counted follows a moment later.
+        if (main.querySelector("figure")) { clearTimeout(late); late = setTimeout(refresh, 2500); }
+      };
     }
   };
   document.addEventListener("visibilitychange", listen);

@@ -1,7 +1,9 @@
 //! Proof that the books are what their events say, and that no event was altered or is missing.
 
 mod credits;
+mod reports;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use refundry_domain::book::Book;
@@ -124,6 +126,7 @@ impl Check<'_> {
         self.own_chain(merchant).await?;
         let before = self.report.counts;
         let mut after = None;
+        let mut refunded = BTreeMap::new();
         loop {
             let page = Page { after, before: None, limit: PAGE, oldest_first: true };
             let read = self.store.orders(merchant, OrderFilter::default(), page).await;
@@ -133,6 +136,7 @@ impl Check<'_> {
             };
             for order in &slice.rows {
                 self.order(merchant, order).await?;
+                *refunded.entry(order.currency).or_insert(0) += order.refunded.get();
             }
             (self.progress)(&self.report.counts);
             after = slice.rows.last().map(|order| order.id.0);
@@ -140,6 +144,7 @@ impl Check<'_> {
                 break;
             }
         }
+        self.counted(merchant, refunded).await?;
         self.accounts(merchant).await?;
         self.strays(merchant, before).await
     }

@@ -15,6 +15,7 @@ mod load;
 mod open;
 mod page;
 mod pool;
+mod reports;
 mod rows;
 mod seal;
 mod shelf;

@@ -25,6 +25,7 @@ mod load;
 mod open;
 mod page;
 mod readers;
+mod reports;
 mod rows;
 mod seal;
 mod shelf;
