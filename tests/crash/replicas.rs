@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::server::{Server, all_refunds, run, until, until_settled};
 use crate::storm::{
-    ASKS, HASTE, Place, Storm, Told, check_acknowledged, check_payments, check_record, orders,
+    ASKS, HASTE, Place, Storm, Told, check_acknowledged, check_counts, check_payments,
+    check_record, orders,
 };
 
 const CLIENTS: u64 = 32;
@@ -208,6 +209,7 @@ fn clients_storm_three_replicas_while_everything_is_killed() {
     let refunds = all_refunds(&mut client);
     check_acknowledged(&told, &refunds);
     let paid = check_payments(&mut client, &storm.orders, &refunds);
+    check_counts(&mut client, &refunds);
     for server in servers {
         assert!(server.terminate().success());
     }

@@ -22,8 +22,9 @@ use crate::dialects::shared::right::{Reads, Right};
 use crate::store::reports::By;
 
 const PATH: &str = "/console/reports";
-/// The most columns of a chart and rows of a table; more days are shown by month.
-const MOST: usize = 62;
+/// The most columns of a chart and rows of a table, for a page of less than 60 kB; more days are
+/// shown by month.
+const MOST: usize = 40;
 /// The most names of a ranking.
 const RANKED: usize = 10;
 

@@ -84,6 +84,37 @@ async fn a_report_is_a_table_a_chart_and_a_file() {
     }
 }
 
+/// As many days and reasons as a page shows, each with something to say.
+#[tokio::test]
+async fn no_report_is_heavier_than_a_page_may_be() {
+    const MOST: usize = 60_000;
+    let site = Site::start().await;
+    let order = site.order("900000.00").await;
+    for number in 0..42 {
+        for amount in ["1234.56", "7.00"] {
+            paid(&site, &order, amount, &format!("a reason of some words {number:02}")).await;
+        }
+        let body = json!({"order": order, "amount": "3.00", "confirm": false});
+        let refund = site.post("/v1/refunds", body).once().send().await.expect(201).id();
+        let cancel = site.post(&format!("/v1/refunds/{refund}/cancel"), json!({}));
+        cancel.once().send().await.expect(200);
+        site.clock.advance_ms(DAY);
+    }
+    count(&site).await;
+    let key = site.key.clone();
+    let clerk = sign_in(&site, &key).await;
+    for (path, rows) in [
+        ("/console", 30),
+        ("/console/reports?from=2025-06-16&to=2025-07-25", 40),
+        ("/console/reports?from=2025-06-15&to=2025-07-26", 2),
+        ("/console/reports?by=reason&from=2025-06-01&to=2025-07-26", 40),
+    ] {
+        let page = clerk.page(&site, path).await;
+        assert!(page.len() < MOST, "{path}: {} bytes", page.len());
+        assert!(page.matches("data-label=\"Requested\"").count() >= rows - 1, "{path}");
+    }
+}
+
 /// A refund that its provider takes back goes below zero on the day of the reversal.
 #[tokio::test]
 async fn what_is_taken_back_is_drawn_below_zero() {
