@@ -50,7 +50,7 @@ pub const TABLES: [Table; 25] = [
     Table { name: "report_cursors", key: &["merchant"] },
     Table {
         name: "report_days",
-        key: &["merchant", "day", "currency", "provider", "reason", "counted", "detail"],
+        key: &["merchant", "apart", "day", "currency", "provider", "reason", "counted", "detail"],
     },
     Table { name: "work", key: &["merchant", "queue", "subject"] },
 ];

@@ -118,6 +118,14 @@ impl By {
         }
     }
 
+    /// Whether it needs the counts that are told apart by provider and reason.
+    fn is_apart(self) -> bool {
+        match self {
+            By::Reason | By::Provider => true,
+            By::Day | By::Month | By::Currency | By::Failure | By::Time => false,
+        }
+    }
+
     /// The only kind of count that it is about, if there is one.
     pub(super) fn only(self) -> Option<&'static str> {
         match self {
@@ -139,6 +147,14 @@ pub struct CountFilter {
     pub provider: Option<String>,
     /// Empty for refunds without one.
     pub reason: Option<String>,
+}
+
+impl CountFilter {
+    /// Which of the two ways of counting answers it.
+    pub(super) fn apart(&self) -> i64 {
+        let is = self.by.is_apart() || self.provider.is_some() || self.reason.is_some();
+        i64::from(is)
+    }
 }
 
 /// Counts that were put together.
@@ -179,6 +195,45 @@ pub trait Reports: Send + Sync {
         merchant: MerchantId,
         filter: CountFilter,
     ) -> Result<Vec<CountRow>, StoreError>;
+}
+
+/// A row as it is kept.
+pub(super) struct Kept<'a> {
+    pub apart: i64,
+    pub day: &'a str,
+    pub currency: &'static str,
+    pub provider: &'a str,
+    pub reason: &'a str,
+    pub counted: Counted,
+    pub tally: Tally,
+}
+
+/// The rows that counts are added to: each told apart, and all of a day and currency together.
+pub(super) fn kept(counts: &Counts) -> Vec<Kept<'_>> {
+    let mut together: BTreeMap<(&str, Currency, Counted), Tally> = BTreeMap::new();
+    let mut rows = Vec::with_capacity(2 * counts.rows().len());
+    for (key, tally) in counts.rows() {
+        together.entry((&key.day, key.currency, key.counted)).or_default().add(*tally);
+        rows.push(Kept {
+            apart: 1,
+            day: &key.day,
+            currency: key.currency.code(),
+            provider: &key.provider,
+            reason: &key.reason,
+            counted: key.counted,
+            tally: *tally,
+        });
+    }
+    rows.extend(together.into_iter().map(|((day, currency, counted), tally)| Kept {
+        apart: 0,
+        day,
+        currency: currency.code(),
+        provider: "",
+        reason: "",
+        counted,
+        tally,
+    }));
+    rows
 }
 
 pub fn counted(name: &str, detail: &str) -> Result<Counted, Unreadable> {

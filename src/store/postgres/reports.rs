@@ -16,7 +16,7 @@ use super::single::many;
 use crate::store::StoreError;
 use crate::store::encode::read_settings;
 use crate::store::reports::{
-    CountFilter, CountRow, Counting, Piece, Progress, Reached, Reports, Told, counted,
+    CountFilter, CountRow, Counting, Piece, Progress, Reached, Reports, Told, counted, kept,
 };
 use crate::store::rows::Columns;
 
@@ -53,7 +53,7 @@ impl Reports for PostgresStore {
     ) -> Result<Vec<(String, String, String)>, StoreError> {
         let mut lent = self.lent().await?;
         let sql = "SELECT DISTINCT day, provider, reason FROM report_days \
-            WHERE merchant = $1 AND day = ANY($2)";
+            WHERE merchant = $1 AND apart = 1 AND day = ANY($2)";
         let found = many(&mut lent, sql, vec![&merchant.0, &days]).await?;
         Ok(found.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
     }
@@ -152,11 +152,11 @@ macro_rules! adding {
         concat!(
             "WITH moved AS (",
             $moving,
-            " RETURNING merchant), put AS (INSERT INTO report_days (merchant, day, currency, \
-            provider, reason, counted, detail, times, amount) SELECT moved.merchant, u.* \
-            FROM moved, unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], \
-            $11::text[], $12::bigint[], $13::bigint[]) AS u ON CONFLICT (merchant, day, currency, \
-            provider, reason, counted, detail) DO UPDATE SET \
+            " RETURNING merchant), put AS (INSERT INTO report_days (merchant, apart, day, \
+            currency, provider, reason, counted, detail, times, amount) SELECT moved.merchant, u.* \
+            FROM moved, unnest($6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[], \
+            $11::text[], $12::text[], $13::bigint[], $14::bigint[]) AS u ON CONFLICT (merchant, \
+            apart, day, currency, provider, reason, counted, detail) DO UPDATE SET \
             times = report_days.times + excluded.times, \
             amount = report_days.amount + excluded.amount) SELECT count(*) FROM moved"
         )
@@ -183,6 +183,7 @@ const LOCK: &str = "SELECT 1 FROM report_cursors WHERE merchant = $1 FOR UPDATE"
 struct Lists {
     cursor: Option<i64>,
     zone: Option<String>,
+    apart: Vec<i64>,
     day: Vec<String>,
     currency: Vec<&'static str>,
     provider: Vec<String>,
@@ -200,16 +201,17 @@ impl Lists {
             zone: progress.from.as_ref().map(|from| from.zone.clone()),
             ..Lists::default()
         };
-        for (key, tally) in progress.counts.rows() {
-            let (counted, detail) = key.counted.names();
-            lists.day.push(key.day.clone());
-            lists.currency.push(key.currency.code());
-            lists.provider.push(key.provider.clone());
-            lists.reason.push(key.reason.clone());
+        for row in kept(&progress.counts) {
+            let (counted, detail) = row.counted.names();
+            lists.apart.push(row.apart);
+            lists.day.push(row.day.to_owned());
+            lists.currency.push(row.currency);
+            lists.provider.push(row.provider.to_owned());
+            lists.reason.push(row.reason.to_owned());
             lists.counted.push(counted);
             lists.detail.push(detail);
-            lists.times.push(tally.times);
-            lists.amount.push(tally.amount);
+            lists.times.push(row.tally.times);
+            lists.amount.push(row.tally.amount);
         }
         lists
     }
@@ -226,6 +228,7 @@ async fn add(lent: &mut Lent, progress: &[Progress]) -> Result<usize, Fail> {
             &lists.zone,
             &to.cursor.0,
             &to.zone,
+            &lists.apart,
             &lists.day,
             &lists.currency,
             &lists.provider,
@@ -259,16 +262,24 @@ async fn counts(
 ) -> Result<Vec<CountRow>, Fail> {
     let sql = format!(
         "SELECT {key} AS what, currency, counted, detail, sum(times)::bigint, sum(amount)::bigint \
-        FROM report_days WHERE merchant = $1 AND day >= $2 AND day <= $3 \
+        FROM report_days WHERE merchant = $1 AND apart = $8 AND day >= $2 AND day <= $3 \
         AND ($4::text IS NULL OR counted = $4) AND ($5::text IS NULL OR currency = $5) \
         AND ($6::text IS NULL OR provider = $6) AND ($7::text IS NULL OR reason = $7) \
         GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
         key = filter.by.sql(),
     );
-    let only = filter.by.only();
+    let (only, apart) = (filter.by.only(), filter.apart());
     let code = filter.currency.map(|currency| currency.code());
-    let params: Params<'_> =
-        vec![&merchant.0, &filter.from, &filter.to, &only, &code, &filter.provider, &filter.reason];
+    let params: Params<'_> = vec![
+        &merchant.0,
+        &filter.from,
+        &filter.to,
+        &only,
+        &code,
+        &filter.provider,
+        &filter.reason,
+        &apart,
+    ];
     let found = many(lent, &sql, params).await?;
     let read = |row: &Row| -> Result<CountRow, Fail> {
         let mut cells = Cells::of(row);

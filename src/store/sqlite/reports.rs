@@ -12,7 +12,7 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::{Fail, SqliteStore, load};
 use crate::store::encode::{currency, read_settings};
 use crate::store::reports::{
-    CountFilter, CountRow, Counting, Piece, Progress, Reached, Reports, Told, counted,
+    CountFilter, CountRow, Counting, Piece, Progress, Reached, Reports, Told, counted, kept,
 };
 use crate::store::{StoreError, facts};
 
@@ -38,7 +38,7 @@ impl Reports for SqliteStore {
     ) -> Result<Vec<(String, String, String)>, StoreError> {
         self.read(move |conn| {
             let sql = "SELECT DISTINCT day, provider, reason FROM report_days \
-                WHERE merchant = ?1 AND day IN (SELECT value FROM json_each(?2))";
+                WHERE merchant = ?1 AND apart = 1 AND day IN (SELECT value FROM json_each(?2))";
             load::many(conn, sql, (merchant.0, facts::json(&days)), |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
@@ -163,23 +163,24 @@ fn add(conn: &Connection, progress: &Progress) -> Result<bool, Fail> {
     if progress.from.as_ref().is_some_and(|from| from.zone != to.zone) {
         conn.prepare_cached("DELETE FROM report_days WHERE merchant = ?1")?.execute([merchant])?;
     }
-    let sql = "INSERT INTO report_days (merchant, day, currency, provider, reason, counted, \
-        detail, times, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-        ON CONFLICT (merchant, day, currency, provider, reason, counted, detail) \
-        DO UPDATE SET times = times + ?8, amount = amount + ?9";
+    let sql = "INSERT INTO report_days (merchant, apart, day, currency, provider, reason, counted, \
+        detail, times, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+        ON CONFLICT (merchant, apart, day, currency, provider, reason, counted, detail) \
+        DO UPDATE SET times = times + ?9, amount = amount + ?10";
     let mut statement = conn.prepare_cached(sql)?;
-    for (key, tally) in progress.counts.rows() {
-        let (counted, detail) = key.counted.names();
+    for row in kept(&progress.counts) {
+        let (counted, detail) = row.counted.names();
         statement.execute(params![
             merchant,
-            key.day,
-            key.currency.code(),
-            key.provider,
-            key.reason,
+            row.apart,
+            row.day,
+            row.currency,
+            row.provider,
+            row.reason,
             counted,
             detail,
-            tally.times,
-            tally.amount,
+            row.tally.times,
+            row.tally.amount,
         ])?;
     }
     Ok(true)
@@ -192,11 +193,12 @@ fn counts(
 ) -> Result<Vec<CountRow>, Fail> {
     let mut sql = format!(
         "SELECT {key}, currency, counted, detail, sum(times), sum(amount) \
-        FROM report_days WHERE merchant = ? AND day >= ? AND day <= ?",
+        FROM report_days WHERE merchant = ? AND apart = ? AND day >= ? AND day <= ?",
         key = filter.by.sql(),
     );
     let mut values = vec![
         Value::Integer(merchant.0),
+        Value::Integer(filter.apart()),
         Value::Text(filter.from.clone()),
         Value::Text(filter.to.clone()),
     ];

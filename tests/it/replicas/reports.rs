@@ -5,8 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use refundry::testing::ledger::counting;
 use refundry::testing::ledger::verify::verify;
-use refundry::testing::store::Store;
-use refundry::testing::store::reports::{By, CountFilter};
+use refundry::testing::store::reports::{By, CountFilter, Reports};
 use refundry_domain::report::Counted;
 
 use crate::harness::store::*;

@@ -6,10 +6,13 @@ CREATE TABLE report_cursors (
     zone     text   NOT NULL
 );
 
--- How many refunds, or payouts, came to what on a day, and their amounts in minor units. All of it
--- follows from the events: emptied, and with its cursor at 0, it is counted again.
+-- How many refunds, or payouts, came to what on a day, and their amounts in minor units: told apart by
+-- provider and reason (apart is 1), and all of a currency together (apart is 0, and neither is named),
+-- which is what most is asked for. All of it follows from the events: emptied, and with its cursor
+-- gone, it is counted again.
 CREATE TABLE report_days (
     merchant bigint NOT NULL,
+    apart    bigint NOT NULL CHECK (apart IN (0, 1)),
     day      text   COLLATE "C" NOT NULL CHECK (length(day) = 10),
     currency text   COLLATE "C" NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     provider text   COLLATE "C" NOT NULL,
@@ -18,5 +21,5 @@ CREATE TABLE report_days (
     detail   text   COLLATE "C" NOT NULL,
     times    bigint NOT NULL CHECK (times >= 1),
     amount   bigint NOT NULL CHECK (amount >= 0),
-    PRIMARY KEY (merchant, day, currency, provider, reason, counted, detail)
+    PRIMARY KEY (merchant, apart, day, currency, provider, reason, counted, detail)
 );
