@@ -126,8 +126,8 @@ fn payouts(
     merchant: MerchantId,
     told: &[Told],
 ) -> Result<BTreeMap<RefundId, Vec<(TransactionId, String)>>, Fail> {
-    let sql = "SELECT number, provider FROM transactions WHERE merchant = ?1 AND refund = ?2 \
-        ORDER BY number";
+    let sql = "SELECT number, provider FROM transactions INDEXED BY transactions_by_refund \
+        WHERE merchant = ?1 AND refund = ?2 ORDER BY number";
     let mut found = BTreeMap::new();
     for one in told {
         if found.contains_key(&one.refund) {
