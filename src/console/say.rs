@@ -109,6 +109,11 @@ pub fn count(number: usize) -> String {
     grouped(&number.to_string())
 }
 
+/// With a comma before every three digits.
+pub fn whole(number: u64) -> String {
+    grouped(&number.to_string())
+}
+
 /// `1 refund`, `2 refunds`
 pub fn plural(number: usize, one: &str) -> String {
     format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })

@@ -113,7 +113,7 @@ pub async fn request(visit: Visit) -> Result<Response, Trouble> {
     let target = Target::Order(OrderRef::Id(book.order.id));
     match ask::carry_out(&visit, target, Command::RequestRefund(ask)).await? {
         Ok(done) => {
-            let Some(refund) = done.refund else { return Err(Trouble::missing("refund")) };
+            let Some(refund) = done.refund() else { return Err(Trouble::missing("refund")) };
             let proposed = done.state == Some(State::Unconfirmed);
             let word = if proposed { "proposed" } else { "requested" };
             Ok(redirect_done(&format!("/console/refunds/ref_{refund}"), word))

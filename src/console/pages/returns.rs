@@ -10,7 +10,7 @@ use super::orders::refunds_table;
 use super::{Filter, ListPage, listed};
 use crate::console::ask;
 use crate::console::cell::{Cell, Fact, fact, fact_of};
-use crate::console::form::{Draft, Wrongs};
+use crate::console::form::{Draft, Wrongs, sentence};
 use crate::console::label;
 use crate::console::list::{self, Choice, Table, choice, choices, pager};
 use crate::console::say::Say;
@@ -42,7 +42,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         ],
         table: table(&visit.say, &slice.rows, "Returns"),
         pager: pager("/console/returns", query, &slice, |row| row.id.0),
-        empty: "No return matches. Returns come in through the API: POST /v1/returns opens one.",
+        empty: "No return matches. Open one on the page of its order; POST /v1/returns does the same.",
         problem: None,
     };
     listed(&visit, &page, "returns")
@@ -120,7 +120,7 @@ async fn page(visit: &Visit, row: &Return, draft: Draft) -> Result<Response, Tro
         row.closed_at.map(|at| fact("Closed", visit.say.time(at))),
     ];
     let chosen = draft.or("state", row.state.name());
-    let states = ReturnState::ALL.iter();
+    let states = ReturnState::ALL.iter().filter(|it| !it.is_closed());
     let states =
         states.map(|it| choice(it.name(), label::return_state(*it).0, chosen == it.name()));
     let status = if draft.is_wrong() { 422 } else { 200 };
@@ -158,6 +158,24 @@ pub async fn change(visit: Visit) -> Result<Response, Trouble> {
         Ok(_) => Ok(redirect_done(visit.path(), "changed")),
         Err((field, why)) => {
             let wrongs = Wrongs::told(&field, &why, &["state", "reason"]);
+            page(&visit, &row, Draft::refused(&visit.form, wrongs)).await
+        }
+    }
+}
+
+/// Closed for good, as one of the ways to end.
+pub async fn close(visit: Visit) -> Result<Response, Trouble> {
+    let row = find(&visit).await?;
+    let state = visit.form.text("state").and_then(ReturnState::parse);
+    let Some(state) = state.filter(|state| state.is_closed()) else {
+        let wrongs = Wrongs::one("", "Choose how it ends: done, rejected or canceled.");
+        return page(&visit, &row, Draft::refused(&visit.form, wrongs)).await;
+    };
+    let change = ReturnChange { state: Some(state), ..ReturnChange::default() };
+    match ask::carry_out(&visit, Target::Return(row.id), Command::ChangeReturn(change)).await? {
+        Ok(_) => Ok(redirect_done(&format!("/console/returns/ret_{}", row.id), "closed")),
+        Err((_, why)) => {
+            let wrongs = Wrongs::one("", sentence(&why));
             page(&visit, &row, Draft::refused(&visit.form, wrongs)).await
         }
     }

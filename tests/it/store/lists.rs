@@ -192,6 +192,7 @@ fn order_filters(model: &Model) -> Vec<OrderFilter> {
                         tracking_id: tracked.map(str::to_owned),
                         created_from,
                         created_until,
+                        ..OrderFilter::default()
                     });
                 }
             }
