@@ -149,7 +149,17 @@ function help(isOff) {
   dialog.showModal();
 }
 
+// On narrow screens the places are a row to be pushed: the one where one is comes into sight.
+function showPlace() {
+  const row = document.querySelector(".places");
+  const here = row?.querySelector("[aria-current]");
+  if (here && row.scrollWidth > row.clientWidth) {
+    row.scrollLeft = here.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+  }
+}
+
 const form = document.querySelector("form[data-split]");
 if (form) split(form);
 copying(document);
+showPlace();
 if (document.body.hasAttribute("data-live")) { live(); keys(); }

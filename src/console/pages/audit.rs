@@ -61,7 +61,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         let pager = stretch_pager(path, query, &stretch, &slice, |event| event.id.0);
         (slice, pager)
     };
-    let titles = ["Event", "When", "Type", "About", "By", "Order", "What", "-Hash"];
+    let titles = ["Event", "When", "Type", "About", "By", "Of", "What", "-Hash"];
     let mut table = Table::new("Events", &titles);
     for event in &slice.rows {
         table.add(cells(&visit, event));
@@ -107,13 +107,13 @@ fn proof(visit: &Visit, problem: Option<&str>) -> ProofView {
         lines.push(Verdict { tone: "quiet", text: text.to_owned() });
         return ProofView { lines, findings: Vec::new(), running: false };
     };
-    let whole = say::whole;
+    let (whole, many) = (say::whole, say::many);
     let looked = format!(
-        "{} orders, {} refunds, {} events and {} seals",
-        whole(last.counts.orders),
-        whole(last.counts.refunds),
-        whole(last.counts.events),
-        whole(last.counts.seals)
+        "{}, {}, {} and {}",
+        many(last.counts.orders, "order"),
+        many(last.counts.refunds, "refund"),
+        many(last.counts.events, "event"),
+        many(last.counts.seals, "seal")
     );
     let asked = format!("asked for by {} on {}", last.by, visit.say.clock(last.began));
     let (tone, text, findings) = match last.ended {
@@ -160,13 +160,10 @@ fn cells(visit: &Visit, event: &Event) -> Vec<Cell> {
     vec![
         Cell::code(format!("evt_{}", event.id)),
         visit.say.time(event.at),
-        Cell::text(&event.name),
+        Cell::word(&event.name),
         Cell::text(format!("{} {}", event.subject_kind, event.subject)),
         Cell::text(&event.by),
-        event.order.map_or_else(
-            || Cell::text(""),
-            |id| Cell::code(format!("ord_{id}")).to(format!("/console/orders/ord_{id}")),
-        ),
+        Cell::chain(event.order, &event.name),
         Cell::text(&event.data),
         Cell::text(hash),
     ]

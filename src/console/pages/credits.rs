@@ -233,26 +233,13 @@ fn facts(say: &Say, account: &Account) -> Vec<Fact> {
 }
 
 fn entries(visit: &Visit, account: &Account, rows: &[Entry], writes: bool) -> Table {
-    let titles = [
-        "Entry",
-        "What",
-        "#In",
-        "#Out",
-        "#Balance",
-        "For",
-        "Refund",
-        "By",
-        "When",
-        "",
-        "-Currency",
-    ];
+    let titles =
+        ["Entry", "What", "#Amount", "#Balance", "For", "By", "When", "Undone", "-Currency"];
     let mut table = Table::new("What moved it", &titles);
-    let money = |amount| Cell::money(amount, account.currency);
     for row in rows {
-        let refund = row.refund.map(|refund| format!("ref_{refund}"));
         let undone = rows.iter().find(|other| other.undoes == Some(row.id));
         let deed = match (row.kind, undone) {
-            (EntryKind::Spend, Some(undo)) => Cell::text(format!("Undone by ent_{}", undo.id)),
+            (EntryKind::Spend, Some(undo)) => Cell::text(format!("By ent_{}", undo.id)),
             (EntryKind::Spend, None) if writes => {
                 let path = place(account.id);
                 Cell::link("Undo", format!("{path}?undo=ent_{}#undo", row.id))
@@ -262,22 +249,16 @@ fn entries(visit: &Visit, account: &Account, rows: &[Entry], writes: bool) -> Ta
             }
             (EntryKind::Spend | EntryKind::Credit | EntryKind::Reversal, _) => Cell::text(""),
         };
-        let (into, out) = if row.kind.adds() {
-            (money(row.amount), Cell::text(""))
-        } else {
-            (Cell::text(""), money(row.amount))
+        let what_for = match row.refund.map(|refund| format!("ref_{refund}")) {
+            Some(refund) => Cell::code(refund.clone()).to(format!("/console/refunds/{refund}")),
+            None => Cell::of(row.reference.as_deref()),
         };
         table.add(vec![
             Cell::code(format!("ent_{}", row.id)),
             Cell::text(label::entry(row.kind)),
-            into,
-            out,
-            money(row.balance),
-            Cell::of(row.reference.as_deref()),
-            refund.map_or_else(
-                || Cell::text(""),
-                |refund| Cell::code(refund.clone()).to(format!("/console/refunds/{refund}")),
-            ),
+            Cell::money(row.amount, account.currency).moved(row.kind.adds()),
+            Cell::money(row.balance, account.currency),
+            what_for,
             Cell::text(&row.by),
             visit.say.time(row.at),
             deed,

@@ -8,7 +8,7 @@ use refundry_domain::ids::OrderRef;
 use refundry_domain::order::Metadata;
 use refundry_domain::returns::{ReturnItem, ReturnKind};
 
-use super::orders::find;
+use super::orders::{find, line_name};
 use crate::console::ask;
 use crate::console::cell::Cell;
 use crate::console::form::{Draft, Wrongs};
@@ -107,17 +107,14 @@ fn page(visit: &Visit, book: &Book, draft: Draft) -> Result<Response, Trouble> {
     let kinds = ReturnKind::ALL.iter();
     let kinds =
         kinds.map(|kind| choice(kind.name(), label::return_kind(*kind), chosen == kind.name()));
-    let items = book.lines.iter().map(|line| {
-        let name = [&line.name, &line.sku].into_iter().flatten().next();
-        Item {
-            position: line.position,
-            name: name.cloned().unwrap_or_else(|| label::line(line.kind).to_owned()),
-            kind: label::line(line.kind),
-            of: line.quantity,
-            amount: Cell::money(line.amount, order.currency),
-            units: draft.or(&format!("units_{}", line.position), "0"),
-            why: draft.value(&format!("why_{}", line.position)).to_owned(),
-        }
+    let items = book.lines.iter().map(|line| Item {
+        position: line.position,
+        name: line_name(line),
+        kind: label::line(line.kind),
+        of: line.quantity,
+        amount: Cell::money(line.amount, order.currency),
+        units: draft.or(&format!("units_{}", line.position), "0"),
+        why: draft.value(&format!("why_{}", line.position)).to_owned(),
     });
     let status = if draft.is_wrong() { 422 } else { 200 };
     let page = Page {

@@ -279,13 +279,17 @@ fn payment(say: &Say, row: &Payment, currency: Currency) -> PaymentView {
     }
 }
 
+/// What a line is called.
+pub fn line_name(row: &Line) -> String {
+    let known = [&row.name, &row.sku].into_iter().flatten().next();
+    known.cloned().unwrap_or_else(|| label::line(row.kind).to_owned())
+}
+
 fn line(row: &Line, currency: Currency) -> LineView {
-    let what = [&row.name, &row.sku].into_iter().flatten().next();
-    let what = what.map_or(label::line(row.kind), String::as_str);
     let units = format!("{} of {} left", row.quantity_left(), row.quantity);
     let cells = vec![
         ("Line", Cell::text(row.position.to_string())),
-        ("What", Cell::text(what)),
+        ("What", Cell::text(line_name(row))),
         ("Kind", Cell::text(label::line(row.kind))),
         ("Units", Cell::text(units)),
         ("Amount", Cell::money(row.amount, currency)),

@@ -299,7 +299,8 @@ fn attempt(say: &Say, refund: &Refund, row: &RefundTransaction) -> Attempt {
         fact_of("Method", Some(&row.method)),
         Some(fact("How", Cell::text(label::execution(row.execution)))),
         row.provider_reference.as_deref().map(|it| named(row, it)),
-        Some(fact("Handed over", Cell::text(say::plural(row.sends as usize, "time")))),
+        (row.execution == Execution::Automatic)
+            .then(|| fact("Handed over", Cell::text(say::plural(row.sends as usize, "time")))),
         row.first_sent_at.map(|at| fact("First", say.time(at))),
         row.settled_at.map(|at| fact("Settled", say.time(at))),
     ];

@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::response::Response;
 use refundry_domain::command::{Command, ReturnChange, Target};
-use refundry_domain::ids::{OrderId, ReturnId};
+use refundry_domain::ids::{OrderId, OrderRef, ReturnId};
 use refundry_domain::returns::{Return, ReturnState};
 
-use super::orders::refunds_table;
+use super::orders::{line_name, refunds_table};
 use super::{Filter, ListPage, listed};
 use crate::console::ask;
 use crate::console::cell::{Cell, Fact, fact, fact_of};
@@ -103,10 +103,14 @@ async fn page(visit: &Visit, row: &Return, draft: Draft) -> Result<Response, Tro
     let refunds = right.refunds(filter, part).await?.rows;
     let title = format!("{} {}", label::return_kind(row.kind), row.reference);
     let shell = visit.shell(&title)?;
-    let mut items = Table::new("What comes back", &["Line", "#Units", "Reason"]);
+    let book = right.order(OrderRef::Id(row.order)).await?;
+    let lines = book.map(|book| book.lines).unwrap_or_default();
+    let mut items = Table::new("What comes back", &["Line", "What", "#Units", "Reason"]);
     for item in &row.items {
+        let line = lines.iter().find(|line| line.position == item.line);
         items.add(vec![
             Cell::text(item.line.to_string()),
+            Cell::text(line.map(line_name).unwrap_or_default()),
             Cell::text(item.quantity.to_string()),
             Cell::text(&item.reason),
         ]);
