@@ -48,6 +48,8 @@ pub struct Shell {
     pub approves: bool,
     pub admins: bool,
     pub signed_in: bool,
+    /// What the page shows ends with the event of this number; `None` keeps it as it is.
+    pub seen: Option<i64>,
     /// What was just done.
     pub done: Option<&'static str>,
     pub search: String,
@@ -75,6 +77,7 @@ impl Shell {
             approves: false,
             admins: false,
             signed_in: false,
+            seen: None,
             done: None,
             search: String::new(),
             styles: assets::styles(),

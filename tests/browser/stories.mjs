@@ -355,10 +355,20 @@ test("with the script, the split follows what one types and news come by themsel
   await clerk.open(`/console/orders/${order.id}/refund`);
   await clerk.page.type("#percent", "50");
   await until("the split is shown", async () => /22\.50\sUSD/.test(await clerk.text("#split")));
+  // What happens between the page's drawing and its listening is news as well.
+  let refund;
+  await clerk.page.setRequestInterception(true);
+  clerk.page.on("request", async (request) => {
+    if (!refund && request.url().includes("/console/live")) {
+      refund = await server.refund(order, { amount: "1.23", confirm: false });
+    }
+    await request.continue();
+  });
   await clerk.open("/console/refunds?state=unconfirmed");
-  const refund = await server.refund(order, { amount: "1.23", confirm: false });
-  await until("the refund appears", async () => (await clerk.text()).includes(refund.id));
-  await server.post(`/v1/refunds/${refund.id}/cancel`, {});
+  await until("the refund appears", async () => refund && (await clerk.text()).includes(refund.id));
+  const later = await server.refund(order, { amount: "1.24", confirm: false });
+  await until("the next one appears", async () => (await clerk.text()).includes(later.id));
+  for (const one of [refund, later]) await server.post(`/v1/refunds/${one.id}/cancel`, {});
 }));
 
 test("the main story with the keyboard alone", () => as({}, async (clerk) => {
