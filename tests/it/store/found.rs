@@ -37,7 +37,8 @@ async fn populate(store: &dyn Store, random: &mut Random, orders: usize) -> Vec<
     let mut made = Vec::new();
     for _ in 0..orders {
         let currency = *random.pick(&["USD", "JPY", "KWD"]);
-        let mut new = new_order(*random.pick(&["10", "12", "5"]));
+        let amount = *random.pick(&["10", "12", "5"]);
+        let mut new = new_order(amount);
         new.currency = Currency::parse(currency).unwrap();
         new.customer.name = (!random.one_in(4)).then(|| (*random.pick(&NAMES)).to_owned());
         new.customer.email = (!random.one_in(3)).then(|| (*random.pick(&EMAILS)).to_owned());
