@@ -20,6 +20,7 @@ pub mod sqlite;
 pub mod vault;
 pub mod webhooks;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -212,6 +213,12 @@ pub trait Store: Credits + Reports + Vault {
         merchant: MerchantId,
         order: OrderRef,
     ) -> Result<Option<Book>, StoreError>;
+    /// Those of these orders that are there, in no order, each once.
+    async fn books(
+        &self,
+        merchant: MerchantId,
+        orders: BTreeSet<OrderId>,
+    ) -> Result<Vec<Book>, StoreError>;
     async fn orders(
         &self,
         merchant: MerchantId,

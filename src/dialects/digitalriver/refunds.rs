@@ -1,7 +1,5 @@
 //! Refunds: created, listed, shown, and given notes.
 
-use std::collections::HashMap;
-
 use refundry_domain::book::Book;
 use refundry_domain::command::{Command, RefundChange, Target};
 use refundry_domain::ids::{OrderId, OrderRef, RefundId};
@@ -136,28 +134,12 @@ pub async fn list(right: Right<Reads>, call: Call) -> Answered {
         return Ok(shown(&List::<RefundView<'_>> { has_more: false, data: Vec::new() }));
     };
     let slice = right.refunds(filter, asked.page).await?;
-    let books = books_of(&right, slice.rows.iter().map(|refund| refund.order)).await?;
+    let books = right.books(slice.rows.iter().map(|refund| refund.order)).await?;
     let data = slice.rows.iter().filter_map(|refund| {
         let book = books.get(&refund.order)?;
         Some(RefundView::of(refund, book))
     });
     Ok(shown(&List { has_more: slice.more, data: data.collect() }))
-}
-
-/// The books of these orders.
-pub async fn books_of(
-    right: &Right<Reads>,
-    orders: impl Iterator<Item = OrderId>,
-) -> Result<HashMap<OrderId, Book>, StoreError> {
-    let mut books = HashMap::new();
-    for order in orders {
-        if !books.contains_key(&order)
-            && let Some(book) = right.order(OrderRef::Id(order)).await?
-        {
-            books.insert(order, book);
-        }
-    }
-    Ok(books)
 }
 
 /// `None` when nothing can fit.

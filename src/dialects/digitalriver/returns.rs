@@ -11,7 +11,7 @@ use super::ask::{ReturnAsk, ReturnPatch, ask_for};
 use super::call::{Answered, Call, Read, answered, json, rendered, shown};
 use super::objects::{self, ReturnView, is_accepted};
 use super::paging::{self, List, no_cursor};
-use super::refunds::{books_of, order_named};
+use super::refunds::order_named;
 use super::refusals::No;
 use super::wire::number;
 use crate::dialects::shared::exact::Text;
@@ -88,7 +88,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Answered {
         return Ok(shown(&List::<ReturnView<'_>> { has_more: false, data: Vec::new() }));
     }
     let slice = right.returns(filter, asked.page).await?;
-    let books = books_of(&right, slice.rows.iter().map(|row| row.order)).await?;
+    let books = right.books(slice.rows.iter().map(|row| row.order)).await?;
     let data = slice.rows.iter();
     let data = data.filter_map(|row| Some(ReturnView::of(row, books.get(&row.order)?)));
     Ok(shown(&List { has_more: slice.more, data: data.collect() }))

@@ -190,15 +190,13 @@ pub async fn list(right: Right<Reads>, call: Call) -> Answered {
     let limit = u32::try_from(COUNT_MOST).unwrap_or(u32::MAX);
     let page = Page { after: None, before: None, limit, oldest_first: false };
     let slice = right.returns(filter, page).await?;
-    let mut books = Vec::new();
-    for row in span.of(&slice.rows) {
-        let book = right.order(OrderRef::Id(row.order)).await?.ok_or(Refusal::UnknownOrder)?;
-        books.push((row, book));
-    }
+    let books = right.books(span.of(&slice.rows).map(|row| row.order)).await?;
+    let shown = span.of(&slice.rows);
+    let shown = shown.filter_map(|row| Some(ReturnView::of(row, books.get(&row.order)?)));
     Ok(ok(&Returns {
         start: span.start,
         count: span.count,
         total: (!slice.more).then_some(slice.rows.len()),
-        results: books.iter().map(|(row, book)| ReturnView::of(row, book)).collect(),
+        results: shown.collect(),
     }))
 }

@@ -1,12 +1,15 @@
 //! What a caller may do, as a value: a handler that was not given the right to a thing has no way
 //! to ask the books for it, and every question is asked as the caller's merchant.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use refundry_domain::book::Book;
 use refundry_domain::command::{Command, Target};
-use refundry_domain::ids::{MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId};
+use refundry_domain::ids::{
+    MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+};
 use refundry_domain::merchant::{Merchant, Scope, Settings};
 use refundry_domain::order::Order;
 use refundry_domain::policy::Policy;
@@ -147,6 +150,15 @@ impl Shows for Writes {}
 impl<S: Shows> Right<S> {
     pub async fn order(&self, order: OrderRef) -> Result<Option<Book>, StoreError> {
         self.store().order(self.merchant(), order).await
+    }
+
+    /// The books of those of these orders that are there, in one question.
+    pub async fn books(
+        &self,
+        orders: impl Iterator<Item = OrderId>,
+    ) -> Result<HashMap<OrderId, Book>, StoreError> {
+        let found = self.store().books(self.merchant(), orders.collect()).await?;
+        Ok(found.into_iter().map(|book| (book.order.id, book)).collect())
     }
 
     pub async fn refund(&self, refund: RefundId) -> Result<Option<Refund>, StoreError> {

@@ -327,7 +327,7 @@ fn accounts_sql() -> &'static str {
 }
 
 /// The order's number comes last.
-fn lines_sql() -> &'static str {
+pub fn lines_sql() -> &'static str {
     static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
         format!(
             "SELECT {}, order_number FROM lines WHERE merchant = $1 AND order_number = ANY($2) \
@@ -338,7 +338,7 @@ fn lines_sql() -> &'static str {
     &SQL
 }
 
-fn payments_sql() -> &'static str {
+pub fn payments_sql() -> &'static str {
     select!(
         TRANSACTION,
         "transactions WHERE merchant = $1 AND order_number = ANY($2) AND refund IS NULL \
@@ -346,7 +346,7 @@ fn payments_sql() -> &'static str {
     )
 }
 
-fn returns_sql() -> &'static str {
+pub fn returns_sql() -> &'static str {
     select!(RETURN, "returns WHERE merchant = $1 AND order_number = ANY($2) ORDER BY number")
 }
 

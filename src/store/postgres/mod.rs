@@ -28,6 +28,7 @@ mod watch;
 mod work;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +38,8 @@ use deadpool_postgres::Pool;
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::ids::{
-    EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    EndpointId, EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp,
+    TransactionId,
 };
 use refundry_domain::merchant::{Administration, Connection, Key, Merchant};
 use refundry_domain::order::{Chain, Order};
@@ -199,6 +201,14 @@ impl Store for PostgresStore {
         order: OrderRef,
     ) -> Result<Option<Book>, StoreError> {
         asked!(self, lent => single::order(lent, merchant, &order))
+    }
+
+    async fn books(
+        &self,
+        merchant: MerchantId,
+        orders: BTreeSet<OrderId>,
+    ) -> Result<Vec<Book>, StoreError> {
+        asked!(self, lent => single::books(lent, merchant, &orders))
     }
 
     async fn orders(

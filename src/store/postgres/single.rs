@@ -1,17 +1,20 @@
 //! Single rows, and books, as they are now.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use refundry_domain::book::Book;
-use refundry_domain::ids::{MerchantId, OrderRef, RefundId, ReturnId, TransactionId};
-use refundry_domain::order::{Line, Payment};
+use refundry_domain::ids::{MerchantId, OrderId, OrderRef, RefundId, ReturnId, TransactionId};
+use refundry_domain::order::{Line, Order, Payment};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use tokio_postgres::Row;
 
 use super::fail::Fail;
 use super::list::back;
+use super::load::{lines_sql, payments_sql, returns_sql};
 use super::pool::{Lent, Params, Step, ask};
 use super::rows::{Cells, select, storable};
-use crate::store::rows;
+use crate::store::rows::{self, Columns};
 use crate::store::{Movement, TransactionRow};
 
 /// The order with its lines, payments and returns, in one round trip.
@@ -51,15 +54,66 @@ pub async fn order(
     let found = ask(lent, texts.iter().map(|sql| Step::Query(sql, params())).collect()).await?;
     let Some(head) = found[0].first() else { return Ok(None) };
     Ok(Some(Book {
-        order: rows::order(&mut Cells::of(head), merchant)?.order,
         lines: found[1].iter().map(line).collect::<Result<_, _>>()?,
         payments: found[2].iter().map(payment).collect::<Result<_, _>>()?,
         returns: found[3].iter().map(return_row).collect::<Result<_, _>>()?,
+        ..bare(rows::order(&mut Cells::of(head), merchant)?.order)
+    }))
+}
+
+/// The books of these orders, in one round trip.
+pub async fn books(
+    lent: &mut Lent,
+    merchant: MerchantId,
+    orders: &BTreeSet<OrderId>,
+) -> Result<Vec<Book>, Fail> {
+    let numbers: Vec<i64> = orders.iter().map(|id| id.0).collect();
+    let texts = [
+        select!(ORDER, "orders WHERE merchant = $1 AND number = ANY($2)"),
+        lines_sql(),
+        payments_sql(),
+        returns_sql(),
+    ];
+    let steps = texts.map(|sql| Step::Query(sql, vec![&merchant.0, &numbers]));
+    let found = ask(lent, steps.into()).await?;
+    let mut books = BTreeMap::new();
+    for head in &found[0] {
+        let order = rows::order(&mut Cells::of(head), merchant)?.order;
+        books.insert(order.id.0, bare(order));
+    }
+    for row in &found[1] {
+        let mut cells = Cells::of(row);
+        let line = rows::line(&mut cells)?;
+        if let Some(book) = books.get_mut(&cells.int()?) {
+            book.lines.push(line);
+        }
+    }
+    for row in &found[2] {
+        let row = rows::transaction(&mut Cells::of(row))?;
+        if let Some(book) = books.get_mut(&row.order.0) {
+            book.payments.push(incoming(row)?);
+        }
+    }
+    for row in &found[3] {
+        let row = return_row(row)?;
+        if let Some(book) = books.get_mut(&row.order.0) {
+            book.returns.push(row);
+        }
+    }
+    Ok(books.into_values().collect())
+}
+
+fn bare(order: Order) -> Book {
+    Book {
+        order,
+        lines: Vec::new(),
+        payments: Vec::new(),
+        returns: Vec::new(),
         refund: None,
         subject: None,
         work: None,
         account: None,
-    }))
+    }
 }
 
 const BY_NUMBER: &str = "$2";
@@ -70,7 +124,11 @@ fn line(row: &Row) -> Result<Line, Fail> {
 }
 
 fn payment(row: &Row) -> Result<Payment, Fail> {
-    match rows::transaction(&mut Cells::of(row))?.movement {
+    incoming(rows::transaction(&mut Cells::of(row))?)
+}
+
+fn incoming(row: TransactionRow) -> Result<Payment, Fail> {
+    match row.movement {
         Movement::In(payment) => Ok(payment),
         Movement::Back(row) => Err(Fail::Damaged(format!("transaction {} has no refund", row.id))),
     }

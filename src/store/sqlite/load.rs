@@ -1,5 +1,7 @@
 //! Books and single rows, as they are in the database now.
 
+use std::collections::BTreeSet;
+
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::Target;
@@ -105,6 +107,15 @@ pub fn order(
     order: &OrderRef,
 ) -> Result<Option<Loaded>, Fail> {
     head(conn, merchant, order)?.map(|head| book(conn, merchant, head)).transpose()
+}
+
+pub fn books(
+    conn: &Connection,
+    merchant: MerchantId,
+    orders: &BTreeSet<OrderId>,
+) -> Result<Vec<Book>, Fail> {
+    let found = orders.iter().map(|id| order(conn, merchant, &OrderRef::Id(*id)).transpose());
+    found.flatten().map(|loaded| Ok(loaded?.book)).collect()
 }
 
 pub fn head(

@@ -36,6 +36,7 @@ mod work;
 mod write;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -46,7 +47,8 @@ use parking_lot::{Mutex, RwLock};
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::ids::{
-    EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp, TransactionId,
+    EndpointId, EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId, Timestamp,
+    TransactionId,
 };
 use refundry_domain::merchant::{self, Administration, Key, Merchant};
 use refundry_domain::order::{Chain, Order};
@@ -189,6 +191,14 @@ impl Store for SqliteStore {
     ) -> Result<Option<Book>, StoreError> {
         self.read(move |conn| Ok(load::order(conn, merchant, &order)?.map(|loaded| loaded.book)))
             .await
+    }
+
+    async fn books(
+        &self,
+        merchant: MerchantId,
+        orders: BTreeSet<OrderId>,
+    ) -> Result<Vec<Book>, StoreError> {
+        self.read(move |conn| load::books(conn, merchant, &orders)).await
     }
 
     async fn orders(

@@ -1,6 +1,6 @@
 //! A store whose disk can be made to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,8 +16,8 @@ use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::credit::{Account, CreditBook, Entry};
 use refundry_domain::ids::{
-    AccountId, EndpointId, EventId, KeyId, MerchantId, OrderRef, RefundId, ReturnId, Timestamp,
-    TransactionId,
+    AccountId, EndpointId, EventId, KeyId, MerchantId, OrderId, OrderRef, RefundId, ReturnId,
+    Timestamp, TransactionId,
 };
 use refundry_domain::merchant::{Administration, Connection, Key, Merchant};
 use refundry_domain::order::{Chain, Order};
@@ -116,6 +116,14 @@ impl Store for Faulty {
         order: OrderRef,
     ) -> Result<Option<Book>, StoreError> {
         self.inner.order(merchant, order).await
+    }
+
+    async fn books(
+        &self,
+        merchant: MerchantId,
+        orders: BTreeSet<OrderId>,
+    ) -> Result<Vec<Book>, StoreError> {
+        self.inner.books(merchant, orders).await
     }
 
     async fn orders(

@@ -31,6 +31,12 @@ async fn lists_are_what_a_naive_model_lists(place: &impl Place) {
             let kept = store.order(merchant, refundry_domain::ids::OrderRef::Id(book.order.id));
             assert_eq!(kept.await.unwrap().as_ref(), Some(book));
         }
+        // All at once, asked for beside those of others and those that are not there.
+        let asked = population.models.iter().flat_map(|model| model.books.keys().copied());
+        let asked = asked.map(OrderId).chain([OrderId(i64::MAX)]);
+        let mut kept = store.books(merchant, asked.collect()).await.unwrap();
+        kept.sort_unstable_by_key(|book| book.order.id);
+        assert!(kept.iter().eq(model.books.values()));
         for refund in model.refunds.values() {
             let kept = store.refund(merchant, refund.id).await.unwrap();
             assert_eq!(kept.as_ref(), Some(refund));
