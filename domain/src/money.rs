@@ -95,7 +95,7 @@ impl Minor {
 pub struct Currency {
     iso: Iso,
     // Kept beside the code: asked for at each amount, and the list's own answer is an Option.
-    pub(crate) exponent: u8,
+    exponent: u8,
 }
 
 /// Where each three-letter code has its currency: 26³ places of two bytes.

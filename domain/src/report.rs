@@ -296,7 +296,7 @@ impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.units < 0 { "-" } else { "" };
         let digits = &mut [0; TEXT_ROOM];
-        write!(f, "{sign}{}", decimal_text(self.units, self.currency.exponent, digits))
+        write!(f, "{sign}{}", decimal_text(self.units, self.currency.exponent(), digits))
     }
 }
 
