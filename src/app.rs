@@ -270,6 +270,7 @@ fn sessions(config: &Config) -> console::Rules {
     console::Rules {
         idle_ms: i64::from(config.console.idle_ms),
         life_ms: i64::from(config.console.session_ms),
+        secure: config.public_url.starts_with("https://"),
     }
 }
 

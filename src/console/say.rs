@@ -138,6 +138,15 @@ pub fn month(text: &str) -> String {
     full.strip_prefix("1 ").map_or_else(|| text.to_owned(), str::to_owned)
 }
 
+/// With a comma before every three digits.
+pub fn whole(number: u64) -> String {
+    grouped(&number.to_string())
+}
+
+pub fn many(number: u64, one: &str) -> String {
+    format!("{} {one}{}", whole(number), if number == 1 { "" } else { "s" })
+}
+
 /// `1 refund`, `2 refunds`
 pub fn plural(number: usize, one: &str) -> String {
     format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })

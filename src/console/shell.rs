@@ -15,16 +15,17 @@ pub struct Place {
     pub here: bool,
 }
 
-const PLACES: [(&str, &str, &str); 7] = [
+const PLACES: &[(&str, &str, &str)] = &[
     ("Overview", "/console", "h"),
     ("To confirm", "/console/confirm", "c"),
     ("Refunds", "/console/refunds", "r"),
     ("Orders", "/console/orders", "o"),
     ("Returns", "/console/returns", "e"),
+    ("Credit accounts", "/console/credits", "d"),
     ("Outside payouts", "/console/owed", "t"),
     ("Reports", "/console/reports", "p"),
 ];
-const ADMIN_PLACES: [(&str, &str, &str); 5] = [
+const ADMIN_PLACES: &[(&str, &str, &str)] = &[
     ("Webhooks", "/console/webhooks", "w"),
     ("Gateways", "/console/gateways", "y"),
     ("Keys", "/console/keys", "k"),
@@ -123,6 +124,11 @@ pub fn done(word: Option<&str>) -> Option<&'static str> {
         "canceled" => "The refund was canceled.",
         "changed" => "The change was saved.",
         "retried" => "The refund is tried again.",
+        "opened" => "The return was opened.",
+        "closed" => "The return was closed.",
+        "spent" => "The amount was spent.",
+        "undone" => "The spend was undone.",
+        "verifying" => "The verification has begun.",
         "reported" => "The report was taken.",
         "redelivered" => "The event is sent again.",
         "pinged" => "A ping is on its way.",

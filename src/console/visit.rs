@@ -18,7 +18,7 @@ use super::Console;
 use super::query::{Query, href};
 use super::route::Entry;
 use super::say::Say;
-use super::session::{self, Session};
+use super::session::{self, Rules, Session};
 use super::shell::{self, Shell};
 use crate::access::gate::{Admitted, Denied};
 use crate::dialects::Served;
@@ -167,7 +167,7 @@ where
     on(filter(entry), move |State(console): State<Console>, request: Request| {
         let handler = handler.clone();
         async move {
-            let secure = is_secure(request.headers());
+            let secure = is_secure(request.headers(), console.rules);
             let unattended = request.headers().contains_key(UNATTENDED);
             let mut response = match enter(console.clone(), entry, request).await {
                 Err(response) => *response,
@@ -415,11 +415,12 @@ pub fn keep(response: &mut Response, name: &str, value: &str, age: Option<u32>, 
     }
 }
 
-/// Whether whoever stands before us speaks TLS with the browser.
-pub fn is_secure(headers: &HeaderMap) -> bool {
+/// Whether the browser speaks TLS: the operator or whoever stands before us says so.
+pub fn is_secure(headers: &HeaderMap, rules: Rules) -> bool {
     let said = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
     // The first of several proxies is the one that the browser speaks with.
-    said.and_then(|all| all.split(',').next()).is_some_and(|first| first.trim() == "https")
+    let proxied = said.and_then(|all| all.split(',').next());
+    rules.secure || proxied.is_some_and(|first| first.trim() == "https")
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

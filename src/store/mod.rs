@@ -9,6 +9,7 @@ pub mod facts;
 mod fits;
 mod migrations;
 mod page;
+mod people;
 pub mod postgres;
 mod query;
 pub mod reports;
@@ -40,7 +41,8 @@ use refundry_domain::webhook::{Delivery, Endpoint};
 pub use self::credits::Credits;
 pub use self::query::{
     Bound, Comparison, EventFilter, Measured, Movement, OrderFilter, Page, RefundFilter,
-    RefundSearch, ReturnFilter, Search, Slice, TransactionFilter, TransactionKind, TransactionRow,
+    RefundSearch, ReturnFilter, Search, Slice, Sorted, TransactionFilter, TransactionKind,
+    TransactionRow,
 };
 use self::reports::Reports;
 use self::vault::Vault;

@@ -159,8 +159,18 @@ function help(isOff) {
   dialog.showModal();
 }
 
+// On narrow screens the places are a row to be pushed: the one where one is comes into sight.
+function showPlace() {
+  const row = document.querySelector(".places");
+  const here = row?.querySelector("[aria-current]");
+  if (here && row.scrollWidth > row.clientWidth) {
+    row.scrollLeft = here.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+  }
+}
+
 const form = document.querySelector("form[data-split]");
 if (form) split(form);
 copying(document);
+showPlace();
 if (document.body.dataset.live) live();
 if (document.body.hasAttribute("data-live")) keys();

@@ -2,11 +2,13 @@
 
 pub mod audit;
 pub mod confirm;
+pub mod credits;
 pub mod gateways;
 pub mod keys;
 pub mod live;
 pub mod login;
 pub mod new_refund;
+pub mod new_return;
 pub mod orders;
 pub mod overview;
 pub mod owed;

@@ -14,6 +14,7 @@ mod list;
 mod load;
 mod open;
 mod page;
+mod people;
 mod pool;
 mod reports;
 mod rows;

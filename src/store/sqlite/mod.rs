@@ -24,6 +24,7 @@ mod list;
 mod load;
 mod open;
 mod page;
+mod people;
 mod readers;
 mod reports;
 mod rows;

@@ -2,6 +2,7 @@
 
 mod pages;
 mod reports;
+mod work;
 
 use refundry::testing::access::{Caller, secret};
 use refundry::testing::console::route::{self, Entry};

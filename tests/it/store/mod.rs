@@ -4,6 +4,7 @@
 mod anchor;
 mod commands;
 mod credits;
+mod found;
 mod lists;
 mod notes;
 mod outside;
