@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::ids::Timestamp;
-use crate::money::{Currency, Minor, signed_decimal};
+use crate::money::{Currency, Minor, TEXT_ROOM, decimal_text};
 use crate::outcome::FailureCode;
 use crate::refund::{State, TransactionState, Weight};
 
@@ -294,7 +294,9 @@ pub struct Sum {
 
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&signed_decimal(self.units, self.currency))
+        let sign = if self.units < 0 { "-" } else { "" };
+        let digits = &mut [0; TEXT_ROOM];
+        write!(f, "{sign}{}", decimal_text(self.units, self.currency.exponent(), digits))
     }
 }
 
