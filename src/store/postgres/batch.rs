@@ -1,6 +1,7 @@
 //! Batches: what waits of one merchant is carried out in one transaction, several transactions at
 //! once.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,6 +24,10 @@ use crate::store::{Answer, Claim, Intent, Settlement, StoreError, facts};
 
 /// How many intents share a transaction at most.
 const MOST_INTENTS: usize = 128;
+/// How many intents of a merchant wait, for each batch of theirs that is being carried out, before
+/// another begins beside it. What a statement costs hardly depends on how many rows it has, so few
+/// full batches get more done than many small ones; and who waits, waits for one of them.
+const WORTH_A_LANE: usize = 32;
 /// How often a batch is tried again because of what others did meanwhile.
 const MOST_TRIES: u32 = 12;
 /// How many values of the sequence are drawn at once at most.
@@ -46,27 +51,61 @@ struct Inner {
     waiting: HashMap<MerchantId, VecDeque<Waiting>>,
     /// Merchants with something that waits, each once.
     turns: VecDeque<MerchantId>,
+    /// How many batches of a merchant are being carried out; none is not in it.
+    at_work: HashMap<MerchantId, usize>,
     lanes: usize,
     /// Lanes beside those, for what waits for busy orders.
     patient: usize,
 }
 
-impl Queues {
-    fn take(&self) -> Option<(MerchantId, Vec<Waiting>)> {
-        let mut inner = self.inner.lock();
-        let Some(merchant) = inner.turns.pop_front() else {
-            inner.lanes -= 1;
-            return None;
-        };
-        let queue = inner.waiting.entry(merchant).or_default();
+impl Inner {
+    /// Whether what waits of a merchant is to be carried out now, or left to the lanes that carry
+    /// out something of theirs already.
+    fn is_due(&self, merchant: MerchantId) -> bool {
+        let waiting = self.waiting.get(&merchant).map_or(0, VecDeque::len);
+        match self.at_work.get(&merchant) {
+            None => waiting > 0,
+            Some(batches) => waiting >= batches * WORTH_A_LANE,
+        }
+    }
+
+    /// The next batch, of the merchant that has waited longest.
+    fn take(&mut self) -> Option<(MerchantId, Vec<Waiting>)> {
+        let turn = (0..self.turns.len()).find(|turn| self.is_due(self.turns[*turn]))?;
+        let merchant = self.turns.remove(turn)?;
+        let queue = self.waiting.entry(merchant).or_default();
         let count = queue.len().min(MOST_INTENTS);
         let taken = queue.drain(..count).collect();
         if queue.is_empty() {
-            inner.waiting.remove(&merchant);
+            self.waiting.remove(&merchant);
         } else {
-            inner.turns.push_back(merchant);
+            self.turns.push_back(merchant);
         }
+        *self.at_work.entry(merchant).or_default() += 1;
         Some((merchant, taken))
+    }
+
+    fn done(&mut self, merchant: MerchantId) {
+        if let Entry::Occupied(mut batches) = self.at_work.entry(merchant) {
+            *batches.get_mut() -= 1;
+            if *batches.get() == 0 {
+                batches.remove();
+            }
+        }
+    }
+}
+
+impl Queues {
+    /// What a lane does next, once it is done with something of a merchant; `None` ends it. What it
+    /// leaves waiting is taken by the lanes that are at work for the same merchant.
+    fn next(&self, done: Option<MerchantId>) -> Option<(MerchantId, Vec<Waiting>)> {
+        let mut inner = self.inner.lock();
+        if let Some(merchant) = done {
+            inner.done(merchant);
+        }
+        let taken = inner.take();
+        inner.lanes -= usize::from(taken.is_none());
+        taken
     }
 
     pub fn lanes(&self) -> usize {
@@ -87,15 +126,17 @@ pub async fn commit(books: &Arc<Books>, intent: Intent) -> Settled {
         if first {
             inner.turns.push_back(merchant);
         }
-        let room = inner.lanes < books.lanes;
-        inner.lanes += usize::from(room);
-        room
+        let begins = inner.lanes < books.lanes && inner.is_due(merchant);
+        inner.lanes += usize::from(begins);
+        begins
     };
     if begin {
         let books = Arc::clone(books);
         // Whoever asked may hang up; what was begun goes on.
         tokio::spawn(async move {
-            while let Some((merchant, waiting)) = books.queues.take() {
+            let mut done = None;
+            while let Some((merchant, waiting)) = books.queues.next(done) {
+                done = Some(merchant);
                 let left = answer(&books, merchant, waiting, Busy::Skip).await;
                 if !left.is_empty() {
                     wait_for(&books, merchant, left).await;
@@ -229,10 +270,7 @@ async fn attempt(
 ) -> Result<Vec<Option<Settlement>>, Fail> {
     let mut lent = pool::lend(&books.pool, books.timeout).await?;
     books.known_merchant(&mut lent, merchant).await?;
-    let mut shelf = Shelf::default();
-    let orders = load::resolve(&mut lent, merchant, wanted, &mut shelf).await?;
-    let done = transaction(books, &mut lent, (merchant, intents, wanted), &orders, retry, shelf);
-    match done.await {
+    match transaction(books, &mut lent, (merchant, intents, wanted), retry).await {
         Ok(done) => Ok(done),
         Err(fail) => {
             // When the connection is gone, so is the transaction.
@@ -248,12 +286,12 @@ async fn transaction(
     books: &Books,
     lent: &mut Lent,
     (merchant, intents, wanted): Batch<'_>,
-    orders: &std::collections::BTreeSet<i64>,
     retry: &Retry,
-    mut shelf: Shelf,
 ) -> Result<Vec<Option<Settlement>>, Fail> {
+    let mut shelf = Shelf::default();
+    let found = load::resolve(lent, merchant, wanted, &mut shelf).await?;
     let how = (retry.blocks, retry.busy);
-    let mut numbers = load::load(lent, merchant, wanted, orders, how, &mut shelf).await?;
+    let mut numbers = load::load(lent, merchant, wanted, found, how, &mut shelf).await?;
     if numbers.peek() <= shelf.highest() {
         return Err(Fail::Numbers);
     }

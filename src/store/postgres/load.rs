@@ -25,8 +25,9 @@ pub const BLOCK: i64 = 8;
 #[derive(Default)]
 pub struct Wanted {
     references: BTreeSet<String>,
-    /// Refunds, refund transactions and returns.
-    others: BTreeSet<i64>,
+    refunds: BTreeSet<i64>,
+    transactions: BTreeSet<i64>,
+    returns: BTreeSet<i64>,
     orders: BTreeSet<i64>,
     digests: BTreeSet<[u8; 16]>,
     new_orders: BTreeSet<String>,
@@ -46,9 +47,9 @@ impl Wanted {
                 Target::Order(OrderRef::Reference(text)) => {
                     wanted.references.insert(text.clone());
                 }
-                Target::Refund(id) => drop(wanted.others.insert(id.0)),
-                Target::Transaction(id) => drop(wanted.others.insert(id.0)),
-                Target::Return(id) => drop(wanted.others.insert(id.0)),
+                Target::Refund(id) => drop(wanted.refunds.insert(id.0)),
+                Target::Transaction(id) => drop(wanted.transactions.insert(id.0)),
+                Target::Return(id) => drop(wanted.returns.insert(id.0)),
             }
             if let Some(claim) = intent.claim.as_ref().filter(|_| !intent.dry_run) {
                 wanted.digests.insert(digest(&claim.key));
@@ -66,6 +67,15 @@ impl Wanted {
             texts.retain(|text| storable(text));
         }
         wanted
+    }
+
+    fn of_kind(&self, kind: Belonging) -> Vec<i64> {
+        let numbers = match kind {
+            Belonging::Refund => &self.refunds,
+            Belonging::Transaction => &self.transactions,
+            Belonging::Return => &self.returns,
+        };
+        numbers.iter().copied().collect()
     }
 
     /// How many values of the sequence cover the numbers that are likely used.
@@ -115,64 +125,76 @@ fn reserve(command: &Command) -> i64 {
     }
 }
 
-/// Finds the orders that the targets belong to. This never changes, so nothing need be locked.
+/// The orders that the targets belong to.
+pub struct Found {
+    orders: BTreeSet<i64>,
+    /// Whether the transaction was begun to find them.
+    begun: bool,
+}
+
+/// Finds the orders that the targets belong to, in the transaction that goes on with them. This
+/// never changes, so nothing need be locked.
 pub async fn resolve(
     lent: &mut Lent,
     merchant: MerchantId,
     wanted: &Wanted,
     shelf: &mut Shelf,
-) -> Result<BTreeSet<i64>, Fail> {
+) -> Result<Found, Fail> {
     let mut orders = wanted.orders.clone();
-    if wanted.references.is_empty() && wanted.others.is_empty() {
-        return Ok(orders);
-    }
     let references: Vec<&str> = wanted.references.iter().map(String::as_str).collect();
-    let others: Vec<i64> = wanted.others.iter().copied().collect();
-    let mut steps = Vec::new();
-    let mut kinds = Vec::new();
-    if !others.is_empty() {
-        for (kind, sql) in [
-            (
-                Belonging::Refund,
-                "SELECT number, order_number, number FROM refunds \
-                WHERE merchant = $1 AND number = ANY($2)",
-            ),
-            (
-                Belonging::Transaction,
-                "SELECT number, order_number, refund FROM transactions \
-                WHERE merchant = $1 AND number = ANY($2) AND refund IS NOT NULL",
-            ),
-            (
-                Belonging::Return,
-                "SELECT number, order_number, 0::bigint FROM returns \
-                WHERE merchant = $1 AND number = ANY($2)",
-            ),
-        ] {
-            kinds.push(kind);
-            steps.push(Step::Query(sql, vec![&merchant.0, &others]));
+    let lists = BELONGING.map(|(kind, sql)| (kind, sql, wanted.of_kind(kind)));
+    let lists: Vec<_> = lists.iter().filter(|(_, _, numbers)| !numbers.is_empty()).collect();
+    let mut steps = vec![Step::Plain(BEGIN)];
+    for (_, sql, numbers) in &lists {
+        steps.push(Step::Query(sql, vec![&merchant.0, numbers]));
+    }
+    if !references.is_empty() {
+        steps.push(Step::Query(ORDER_REFERENCES, vec![&merchant.0, &references]));
+    }
+    if steps.len() == 1 {
+        return Ok(Found { orders, begun: false });
+    }
+    let mut found = lent.send(&steps).await?.into_iter().skip(1);
+    for ((kind, _, _), rows) in lists.iter().zip(found.by_ref()) {
+        for row in rows {
+            let (number, order, refund): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            orders.insert(order);
+            shelf.belongs.insert(number, Belongs { kind: *kind, order, refund });
         }
     }
-    steps.push(Step::Query(ORDER_REFERENCES, vec![&merchant.0, &references]));
-    let mut found = lent.send(&steps).await?;
-    lent.cleared();
-    for row in found.pop().unwrap_or_default() {
+    for row in found.flatten() {
         let (reference, number): (String, i64) = (row.get(0), row.get(1));
         orders.insert(number);
         shelf.by_reference.insert(reference, number);
     }
-    for (kind, rows) in kinds.into_iter().zip(found) {
-        for row in rows {
-            let (number, order, refund): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
-            orders.insert(order);
-            shelf.belongs.insert(number, Belongs { kind, order, refund });
-        }
-    }
-    Ok(orders)
+    Ok(Found { orders, begun: true })
 }
 
+/// Of which order, and of which refund, rows are.
+const BELONGING: [(Belonging, &str); 3] = [
+    (
+        Belonging::Refund,
+        "SELECT number, order_number, number FROM refunds \
+        WHERE merchant = $1 AND number = ANY($2)",
+    ),
+    (
+        Belonging::Transaction,
+        "SELECT number, order_number, refund FROM transactions \
+        WHERE merchant = $1 AND number = ANY($2) AND refund IS NOT NULL",
+    ),
+    (
+        Belonging::Return,
+        "SELECT number, order_number, 0::bigint FROM returns \
+        WHERE merchant = $1 AND number = ANY($2)",
+    ),
+];
+
 /// A transaction of one moment after another: each statement sees what was committed before it, so
-/// the books are as they are once they are locked.
-pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// the books are as they are once they are locked. Its statements find rows by their keys, whatever
+/// is in the tables, so they are planned once a connection; and by indexes, though tables are small
+/// when that happens.
+pub const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off";
 
 /// What to do about orders that another transaction has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -182,28 +204,32 @@ pub enum Busy {
     Wait,
 }
 
-/// Begins the transaction, locks the orders in order of number, and reads all that is needed, in
-/// one round trip. The numbers are drawn after the locks: an order's events have rising numbers.
+/// Begins the transaction when that has not happened, locks the orders in order of number, and reads
+/// all that is needed, in one round trip. The numbers are drawn after the locks: an order's events have rising numbers.
 pub async fn load(
     lent: &mut Lent,
     merchant: MerchantId,
     wanted: &Wanted,
-    orders: &BTreeSet<i64>,
+    found: Found,
     (blocks, busy): (i64, Busy),
     shelf: &mut Shelf,
 ) -> Result<Numbers, Fail> {
-    let orders: Vec<i64> = orders.iter().copied().collect();
+    let orders: Vec<i64> = found.orders.iter().copied().collect();
     let mut refunds: Vec<i64> = shelf.belongs.values().map(|belongs| belongs.refund).collect();
     refunds.retain(|number| *number != 0);
     refunds.sort_unstable();
     refunds.dedup();
-    let subjects: Vec<i64> = wanted.others.iter().copied().collect();
+    let subjects = wanted.of_kind(Belonging::Transaction);
     let digests: Vec<&[u8]> = wanted.digests.iter().map(|digest| &digest[..]).collect();
     let new_orders: Vec<&str> = wanted.new_orders.iter().map(String::as_str).collect();
     let new_returns: Vec<&str> = wanted.new_returns.iter().map(String::as_str).collect();
     let pay = Queue::Pay.name();
 
-    let mut plan = Plan { steps: vec![Step::Plain(BEGIN)], kinds: vec![Kind::Begin] };
+    let mut plan = Plan::default();
+    if !found.begun {
+        plan.kinds.push(Kind::Begin);
+        plan.steps.push(Step::Plain(BEGIN));
+    }
     let by_order = |sql| (sql, vec![&merchant.0 as _, &orders as _]);
     if !orders.is_empty() {
         plan.add(Kind::Orders, by_order(orders_sql(busy)));
@@ -214,6 +240,8 @@ pub async fn load(
     if !refunds.is_empty() {
         plan.add(Kind::Refunds, (refunds_sql(), vec![&merchant.0, &refunds]));
         plan.add(Kind::Transactions, (transactions_sql(), vec![&merchant.0, &refunds]));
+    }
+    if !subjects.is_empty() {
         plan.add(Kind::Work, (work_sql(), vec![&merchant.0, &pay, &subjects]));
     }
     if wanted.credits {
@@ -261,6 +289,7 @@ async fn skipped(
     Ok(found.iter().flatten().map(|row| row.get(0)).collect())
 }
 
+#[derive(Default)]
 struct Plan<'a> {
     steps: Vec<Step<'a>>,
     kinds: Vec<Kind>,
