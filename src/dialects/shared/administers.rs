@@ -14,7 +14,7 @@ use crate::delivery::{Counter, Message};
 use crate::gateways::connectors::Texts;
 use crate::ledger::Fault;
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
-use crate::store::{Administered, Event, EventFilter, Page, Slice, Standing, StoreError};
+use crate::store::{Administered, Event, Slice, Standing, StoreError};
 
 use super::desk::OPERATOR;
 use super::right::{Administers, Right};
@@ -109,14 +109,6 @@ impl Right<Administers> {
         page: DeliveryPage,
     ) -> Result<Slice<Delivery>, StoreError> {
         self.store().deliveries(self.merchant(), filter, page).await
-    }
-
-    pub async fn events(
-        &self,
-        filter: EventFilter,
-        page: Page,
-    ) -> Result<Slice<Event>, StoreError> {
-        self.store().events(self.merchant(), filter, page).await
     }
 
     /// What an endpoint is sent about an event, as it is made now.

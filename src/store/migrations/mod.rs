@@ -27,6 +27,7 @@ macro_rules! migrations {
             6 "0006_credit",
             7 "0007_outside",
             9 "0009_notes_and_tokens",
+            11 "0011_deadlines",
         )
     };
 }
