@@ -1,12 +1,15 @@
 //! One value on a page, and what of it a CSV file gets.
 
+use refundry_domain::ids::OrderId;
 use refundry_domain::money::{Currency, Minor};
+use refundry_domain::report::Sum;
 
 use super::say;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
+    Word,
     Code,
     Money,
     Time,
@@ -48,6 +51,23 @@ impl Cell {
         Cell::text(text.unwrap_or_default())
     }
 
+    /// A word that is not broken, such as the type of an event.
+    pub fn word(text: impl Into<String>) -> Cell {
+        Cell::new(Kind::Word, text)
+    }
+
+    /// The order whose chain something is in, or the credit account.
+    pub fn chain(order: Option<OrderId>, type_of_event: &str) -> Cell {
+        let of_account = type_of_event.starts_with("credit_account.");
+        match order {
+            None => Cell::text(""),
+            Some(id) if of_account => {
+                Cell::code(format!("acc_{id}")).to(format!("/console/credits/acc_{id}"))
+            }
+            Some(id) => Cell::code(format!("ord_{id}")).to(format!("/console/orders/ord_{id}")),
+        }
+    }
+
     /// An id or another name that is copied.
     pub fn code(text: impl Into<String>) -> Cell {
         Cell::new(Kind::Code, text)
@@ -56,6 +76,28 @@ impl Cell {
     pub fn money(amount: Minor, currency: Currency) -> Cell {
         let plain = Some(say::decimal(amount, currency));
         Cell { plain, ..Cell::new(Kind::Money, say::money(amount, currency)) }
+    }
+
+    pub fn sum(sum: Sum) -> Cell {
+        Cell { plain: Some(sum.to_string()), ..Cell::new(Kind::Money, say::sum(sum)) }
+    }
+
+    /// How often something was counted.
+    pub fn times(number: i64) -> Cell {
+        Cell { plain: Some(number.to_string()), ..Cell::text(say::times(number)) }
+    }
+
+    /// What a CSV file gets is another text than what is shown.
+    pub fn shown_as(plain: &str, text: String) -> Cell {
+        Cell { plain: Some(plain.to_owned()), ..Cell::text(text) }
+    }
+
+    /// Of money that came, or went away. A CSV file says that in another column: a cell with a sign
+    /// would be a formula.
+    pub fn moved(mut self, came: bool) -> Cell {
+        let sign = if came { '+' } else { '\u{2212}' };
+        self.text.insert(0, sign);
+        self
     }
 
     pub fn time(text: String, iso: String, title: String) -> Cell {
@@ -98,6 +140,7 @@ impl Cell {
         match self.kind {
             Kind::Money => "number",
             Kind::Time => "moment",
+            Kind::Word => "word",
             Kind::Text | Kind::Code | Kind::Pill => "",
         }
     }

@@ -1,6 +1,7 @@
 //! The words for what the books name, and the colour of each state. A state is never told by its
 //! colour alone.
 
+use refundry_domain::credit::{AccountKind, EntryKind};
 use refundry_domain::order::{LineKind, PaymentKind};
 use refundry_domain::outcome::FailureCode;
 use refundry_domain::refund::{Destination, Execution, State, TransactionState};
@@ -112,6 +113,23 @@ pub fn return_kind(kind: ReturnKind) -> &'static str {
     match kind {
         ReturnKind::Return => "Return",
         ReturnKind::Complaint => "Complaint",
+    }
+}
+
+pub fn account(kind: AccountKind) -> &'static str {
+    match kind {
+        AccountKind::StoreCredit => "Store credit",
+        AccountKind::GiftCard => "Gift card",
+        AccountKind::CustomerBalance => "Customer balance",
+    }
+}
+
+pub fn entry(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Credit => "Credited by a refund",
+        EntryKind::Reversal => "Taken back with its refund",
+        EntryKind::Spend => "Spent",
+        EntryKind::Undo => "Spend undone",
     }
 }
 

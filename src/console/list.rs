@@ -1,5 +1,7 @@
 //! Lists: what is asked of them stands in the address, and so do the pages before and after.
 
+use refundry_domain::money::Exact;
+
 use crate::store::{Page, Slice};
 
 use super::cell::Cell;
@@ -84,6 +86,22 @@ pub fn page(query: &Query) -> Page {
     Page { after, before, limit, oldest_first: query.text("order") == Some("oldest") }
 }
 
+/// Where a list begins: its newest row.
+pub fn newest() -> Page {
+    Page { after: None, before: None, limit: 1, oldest_first: false }
+}
+
+/// The amount that a list is asked for, or what is wrong with it.
+pub fn amount(query: &Query) -> (Option<Exact>, Option<String>) {
+    match query.text("amount").map(Exact::parse) {
+        None => (None, None),
+        Some(Ok(figure)) => (Some(figure), None),
+        Some(Err(_)) => {
+            (None, Some("Write the amount as a number such as 27.01, without currency.".to_owned()))
+        }
+    }
+}
+
 /// The ways on from a part of a list whose cursors are the rows' numbers.
 pub fn pager<T>(path: &str, query: &Query, slice: &Slice<T>, number: impl Fn(&T) -> i64) -> Pager {
     let page = page(query);
@@ -109,6 +127,19 @@ pub struct Stretch {
     pub page: Page,
     /// The number to go on below when nothing more is found in this piece; `None` at the end.
     further: Option<i64>,
+}
+
+impl Stretch {
+    /// Whether there is more to search below it.
+    pub fn goes_on(&self) -> bool {
+        self.further.is_some()
+    }
+}
+
+/// The first piece, of the numbers below `end`, with some of what it holds.
+pub fn newest_stretch(end: i64, limit: u32) -> Stretch {
+    let stretch = stretch(&Query::default(), 1, end);
+    Stretch { page: Page { limit, ..stretch.page }, ..stretch }
 }
 
 /// The next piece to be searched, of the numbers from `least` up to below `end`.

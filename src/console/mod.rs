@@ -6,11 +6,13 @@
 mod ask;
 mod assets;
 mod cell;
+mod chart;
 mod csv;
 mod form;
 mod label;
 mod list;
 mod pages;
+mod proof;
 mod query;
 pub mod route;
 mod say;
@@ -24,6 +26,7 @@ use axum::Router;
 use axum::routing::get;
 
 use crate::dialects::shared::desk::Desk;
+use proof::Proofs;
 pub use session::Rules;
 use session::Throttle;
 
@@ -33,11 +36,12 @@ pub struct Console {
     desk: Desk,
     rules: Rules,
     throttle: Arc<Throttle>,
+    proofs: Proofs,
 }
 
 /// Every page of the table, and what they are drawn with.
 pub fn router(desk: Desk, rules: Rules) -> Router {
-    let console = Console { desk, rules, throttle: Arc::default() };
+    let console = Console { desk, rules, throttle: Arc::default(), proofs: Proofs::default() };
     let router = Router::new().route(assets::PATH, get(assets::serve));
     route::all()
         .fold(router, |router, entry| router.route(entry.path, (entry.handler)(entry)))

@@ -6,8 +6,8 @@ use refundry_domain::merchant::Scope;
 
 use super::Console;
 use super::pages::{
-    audit, confirm, gateways, keys, live, login, new_refund, orders, overview, owed, refunds,
-    returns, search, settings, webhooks,
+    audit, confirm, credits, gateways, keys, live, login, new_refund, new_return, orders, overview,
+    owed, refunds, reports, returns, search, settings, webhooks,
 };
 use super::visit::{serve, serve_open};
 
@@ -62,6 +62,8 @@ static WORK: &[Entry] = &[
     look("/console/orders/{id}/refund", |entry| serve(entry, new_refund::show)),
     look("/console/orders/{id}/split", |entry| serve(entry, new_refund::split)),
     act("/console/orders/{id}/refund", WRITES, |entry| serve(entry, new_refund::request)),
+    look("/console/orders/{id}/return", |entry| serve(entry, new_return::show)).needs(WRITES),
+    act("/console/orders/{id}/return", WRITES, |entry| serve(entry, new_return::open)),
     look("/console/refunds", |entry| serve(entry, refunds::list)),
     look("/console/refunds/{id}", |entry| serve(entry, refunds::show)),
     act("/console/refunds/{id}/confirm", CONFIRMS, |entry| serve(entry, refunds::confirm)),
@@ -73,9 +75,17 @@ static WORK: &[Entry] = &[
     look("/console/owed", |entry| serve(entry, owed::list)),
     look("/console/owed/{id}", |entry| serve(entry, owed::show)),
     act("/console/owed/{id}", WRITES, |entry| serve(entry, owed::report)),
+    look("/console/reports", |entry| serve(entry, reports::show)),
     look("/console/returns", |entry| serve(entry, returns::list)),
     look("/console/returns/{id}", |entry| serve(entry, returns::show)),
     act("/console/returns/{id}", WRITES, |entry| serve(entry, returns::change)),
+    act("/console/returns/{id}/close", WRITES, |entry| serve(entry, returns::close)),
+    look("/console/credits", |entry| serve(entry, credits::list)),
+    act("/console/credits", READS, |entry| serve(entry, credits::look_up)),
+    look("/console/credits/{id}", |entry| serve(entry, credits::show)),
+    act("/console/credits/{id}/spend", WRITES, |entry| serve(entry, credits::spend)),
+    act("/console/credits/{id}/undo", WRITES, |entry| serve(entry, credits::undo)),
+    act("/console/credits/{id}/code", WRITES, |entry| serve(entry, credits::issue_code)),
 ];
 
 static ADMINISTRATION: &[Entry] = &[
@@ -96,4 +106,5 @@ static ADMINISTRATION: &[Entry] = &[
     look("/console/settings", |entry| serve(entry, settings::show)).needs(ADMINISTERS),
     act("/console/settings", ADMINISTERS, |entry| serve(entry, settings::change)),
     look("/console/audit", |entry| serve(entry, audit::list)).needs(ADMINISTERS),
+    act("/console/audit", ADMINISTERS, |entry| serve(entry, audit::verify)),
 ];

@@ -20,11 +20,14 @@ pub const COOKIE: &str = "refundry_session";
 const CONTEXT: &str = "console-session";
 const TOKEN: usize = 16;
 
-/// How long somebody stays signed in: without looking at a page, and in any case.
+/// How long somebody stays signed in, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
+    /// Without looking at a page.
     pub idle_ms: i64,
     pub life_ms: i64,
+    /// Browsers come over TLS, whatever a proxy says of a request.
+    pub secure: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

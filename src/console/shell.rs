@@ -15,15 +15,17 @@ pub struct Place {
     pub here: bool,
 }
 
-const PLACES: [(&str, &str, &str); 6] = [
+const PLACES: &[(&str, &str, &str)] = &[
     ("Overview", "/console", "h"),
     ("To confirm", "/console/confirm", "c"),
     ("Refunds", "/console/refunds", "r"),
     ("Orders", "/console/orders", "o"),
     ("Returns", "/console/returns", "e"),
+    ("Credit accounts", "/console/credits", "d"),
     ("Outside payouts", "/console/owed", "t"),
+    ("Reports", "/console/reports", "p"),
 ];
-const ADMIN_PLACES: [(&str, &str, &str); 5] = [
+const ADMIN_PLACES: &[(&str, &str, &str)] = &[
     ("Webhooks", "/console/webhooks", "w"),
     ("Gateways", "/console/gateways", "y"),
     ("Keys", "/console/keys", "k"),
@@ -47,6 +49,8 @@ pub struct Shell {
     pub approves: bool,
     pub admins: bool,
     pub signed_in: bool,
+    /// What the page shows ends with the event of this number; `None` keeps it as it is.
+    pub seen: Option<i64>,
     /// What was just done.
     pub done: Option<&'static str>,
     pub search: String,
@@ -74,6 +78,7 @@ impl Shell {
             approves: false,
             admins: false,
             signed_in: false,
+            seen: None,
             done: None,
             search: String::new(),
             styles: assets::styles(),
@@ -119,6 +124,11 @@ pub fn done(word: Option<&str>) -> Option<&'static str> {
         "canceled" => "The refund was canceled.",
         "changed" => "The change was saved.",
         "retried" => "The refund is tried again.",
+        "opened" => "The return was opened.",
+        "closed" => "The return was closed.",
+        "spent" => "The amount was spent.",
+        "undone" => "The spend was undone.",
+        "verifying" => "The verification has begun.",
         "reported" => "The report was taken.",
         "redelivered" => "The event is sent again.",
         "pinged" => "A ping is on its way.",

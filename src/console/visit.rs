@@ -18,15 +18,15 @@ use super::Console;
 use super::query::{Query, href};
 use super::route::Entry;
 use super::say::Say;
-use super::session::{self, Session};
+use super::session::{self, Rules, Session};
 use super::shell::{self, Shell};
 use crate::access::gate::{Admitted, Denied};
 use crate::dialects::Served;
 use crate::dialects::shared::body;
 use crate::dialects::shared::problem::Problem;
-use crate::dialects::shared::right::{Right, Scoped};
+use crate::dialects::shared::right::{Reads, Right, Scoped};
 use crate::ledger::Fault;
-use crate::store::StoreError;
+use crate::store::{EventFilter, Page, StoreError};
 
 /// Nothing is loaded from elsewhere, framed, or written into a page; forms go to ourselves.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -83,6 +83,9 @@ pub struct Visit {
     pub form: Query,
     pub say: Say,
     pub method: Method,
+    /// The number of the newest event before anything was read for the page: what came after it is
+    /// news. `None` when nothing keeps the page up to date.
+    pub seen: Option<i64>,
     admitted: Arc<Admitted>,
     /// Path and query.
     address: String,
@@ -126,6 +129,7 @@ impl Visit {
         shell.merchant.clone_from(&self.merchant);
         shell.token = self.session.token();
         shell.once = session::once().map_err(|_| no_randomness())?;
+        shell.seen = self.seen;
         shell.done = shell::done(self.query.text("done"));
         self.query.written("q").clone_into(&mut shell.search);
         self.say.zone_name().clone_into(&mut shell.zone);
@@ -163,7 +167,7 @@ where
     on(filter(entry), move |State(console): State<Console>, request: Request| {
         let handler = handler.clone();
         async move {
-            let secure = is_secure(request.headers());
+            let secure = is_secure(request.headers(), console.rules);
             let unattended = request.headers().contains_key(UNATTENDED);
             let mut response = match enter(console.clone(), entry, request).await {
                 Err(response) => *response,
@@ -287,7 +291,8 @@ async fn enter(
     let merchant = console.desk.merchant(session.merchant).await.map_err(|e| fail(e.into()))?;
     let merchant = merchant.ok_or_else(|| fail(Trouble::missing("merchant")))?;
     let (parts, form) = received(request).await.map_err(fail)?;
-    let visit = Visit {
+    let mut visit = Visit {
+        seen: None,
         say: Say::in_zone(&merchant.settings.time_zone),
         query: Query::parse(parts.uri.query().unwrap_or_default().as_bytes()),
         method: parts.method,
@@ -309,7 +314,19 @@ async fn enter(
     if visit.method == Method::POST && !visit.session.is_token(visit.form.written("token")) {
         return Err(refused(foreign()));
     }
+    if visit.method == Method::GET
+        && let Ok(right) = visit.right::<Reads>()
+    {
+        visit.seen = Some(newest(&right).await.map_err(|e| refused(e.into()))?);
+    }
     Ok(visit)
+}
+
+/// The number of the merchant's newest event; 0 before the first.
+async fn newest(right: &Right<Reads>) -> Result<i64, StoreError> {
+    let page = Page { after: None, before: None, limit: 1, oldest_first: false };
+    let slice = right.events(EventFilter::default(), page).await?;
+    Ok(slice.rows.first().map_or(0, |event| event.id.0))
 }
 
 fn busy() -> Trouble {
@@ -398,11 +415,12 @@ pub fn keep(response: &mut Response, name: &str, value: &str, age: Option<u32>, 
     }
 }
 
-/// Whether whoever stands before us speaks TLS with the browser.
-pub fn is_secure(headers: &HeaderMap) -> bool {
+/// Whether the browser speaks TLS: the operator or whoever stands before us says so.
+pub fn is_secure(headers: &HeaderMap, rules: Rules) -> bool {
     let said = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
     // The first of several proxies is the one that the browser speaks with.
-    said.and_then(|all| all.split(',').next()).is_some_and(|first| first.trim() == "https")
+    let proxied = said.and_then(|all| all.split(',').next());
+    rules.secure || proxied.is_some_and(|first| first.trim() == "https")
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

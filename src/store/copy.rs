@@ -24,7 +24,7 @@ pub struct Table {
 }
 
 /// Everything but the installation's name and its next number.
-pub const TABLES: [Table; 23] = [
+pub const TABLES: [Table; 26] = [
     Table { name: "merchants", key: &["number"] },
     Table { name: "keys", key: &["merchant", "number"] },
     Table { name: "key_digests", key: &["merchant", "hash"] },
@@ -39,6 +39,7 @@ pub const TABLES: [Table; 23] = [
     Table { name: "events", key: &["merchant", "number"] },
     Table { name: "seals", key: &["number"] },
     Table { name: "claims", key: &["merchant", "digest"] },
+    Table { name: "customer_words", key: &["merchant", "word", "number"] },
     Table { name: "tracking", key: &["merchant", "tracking_id", "number"] },
     Table { name: "answers", key: &["merchant", "number"] },
     Table { name: "connections", key: &["merchant", "name"] },
@@ -47,6 +48,11 @@ pub const TABLES: [Table; 23] = [
     Table { name: "information_links", key: &["merchant", "refund"] },
     Table { name: "transfer_files", key: &["merchant", "number"] },
     Table { name: "transfers", key: &["merchant", "transaction_number"] },
+    Table { name: "report_cursors", key: &["merchant"] },
+    Table {
+        name: "report_days",
+        key: &["merchant", "apart", "day", "currency", "provider", "reason", "counted", "detail"],
+    },
     Table { name: "work", key: &["merchant", "queue", "subject"] },
 ];
 

@@ -33,9 +33,24 @@ pub struct OrderFilter {
     pub customer: Option<String>,
     /// One of the order's [`tracking_ids`](refundry_domain::order::tracking_ids).
     pub tracking_id: Option<String>,
+    /// Words of the customer's name, or the email, or how they begin, in either case: every word
+    /// that stands here begins one of the order's, one of less than three letters is one of them.
+    pub person: Option<String>,
+    /// What was captured, in major units of the order's currency.
+    pub amount: Option<Exact>,
     pub created_from: Option<Timestamp>,
     /// Exclusive.
     pub created_until: Option<Timestamp>,
+    pub sorted: Sorted,
+}
+
+/// What orders are listed by. A page's cursor is an order's number either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sorted {
+    #[default]
+    Number,
+    /// When the customer ordered, which may be long before the order was registered.
+    Day,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

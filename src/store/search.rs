@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use refundry_domain::ids::OrderId;
-use refundry_domain::money::Currency;
+use refundry_domain::money::{Currency, Exact};
+use refundry_domain::refund::{Execution, State};
 
-use super::{Bound, Comparison, Measured, RefundSearch, Search};
+use super::{Bound, Comparison, Measured, RefundFilter, RefundSearch, Search};
 
 /// A list that a condition speaks of.
 pub enum List<'a> {
@@ -91,6 +92,16 @@ const OF_ORDER: &str = "number IN (\
     JOIN refunds r ON r.merchant = {merchant} AND r.number = list.previous) \
     SELECT number FROM list)";
 
+/// Of the refunds that an index of its own has: what somebody outside has to report.
+pub const OUTSIDE: &str = "state IN ('processing', 'needs_attention') AND execution <> 'automatic'";
+
+/// Whether only such refunds are asked for.
+pub fn waits_outside(filter: &RefundFilter) -> bool {
+    let open = |state: &State| matches!(state, State::Processing | State::NeedsAttention);
+    let outside = filter.execution.is_some_and(|execution| execution != Execution::Automatic);
+    outside && !filter.states.is_empty() && filter.states.iter().all(open)
+}
+
 const OF_SKU: &str = "EXISTS (SELECT 1 FROM lines WHERE lines.merchant = {merchant} \
     AND lines.order_number = refunds.order_number AND lines.sku IN {0})";
 
@@ -121,19 +132,28 @@ pub fn refund_conditions(order: Option<OrderId>, wanted: &RefundSearch) -> Vec<C
     found
 }
 
-/// Amounts are kept in minor units, of which each currency has its own.
+/// That so much was captured of an order.
+pub fn captured<'a>(figure: Exact) -> Condition<'a> {
+    compared("captured", Comparison::Equal, figure)
+}
+
 fn bound<'a>(bound: &Bound) -> Condition<'a> {
-    let mut by_exponent: BTreeMap<u8, Vec<&'static str>> = BTreeMap::new();
-    for currency in Currency::all() {
-        by_exponent.entry(currency.exponent()).or_default().push(currency.code());
-    }
     let column = match bound.of {
         Measured::Amount => "amount",
         Measured::Refunded => "refunded",
     };
-    let (sign, mut cases) = (sign(bound.is), String::new());
+    compared(column, bound.is, bound.figure)
+}
+
+/// Amounts are kept in minor units, of which each currency has its own.
+fn compared<'a>(column: &str, is: Comparison, figure: Exact) -> Condition<'a> {
+    let mut by_exponent: BTreeMap<u8, Vec<&'static str>> = BTreeMap::new();
+    for currency in Currency::all() {
+        by_exponent.entry(currency.exponent()).or_default().push(currency.code());
+    }
+    let (sign, mut cases) = (sign(is), String::new());
     for (index, exponent) in by_exponent.keys().enumerate() {
-        let units = nearest(bound, *exponent);
+        let units = nearest(is, figure, *exponent);
         cases.push_str(&format!(" WHEN currency IN {{{index}}} THEN {units}"));
     }
     let text = format!("{column} {sign} CASE{cases} ELSE -1 END").into();
@@ -150,9 +170,9 @@ fn sign(is: Comparison) -> &'static str {
 }
 
 /// The least or greatest number of minor units that fits; -1, which none is, when none does.
-fn nearest(bound: &Bound, exponent: u8) -> i64 {
-    let (below, exact) = bound.figure.whole_units(exponent);
-    match bound.is {
+fn nearest(is: Comparison, figure: Exact, exponent: u8) -> i64 {
+    let (below, exact) = figure.whole_units(exponent);
+    match is {
         Comparison::Equal => {
             if exact {
                 below

@@ -48,10 +48,17 @@ export async function shop(server, receiver) {
   await server.settled(failed, "failed");
   await server.settled(owed, "processing");
   const goods = await server.post("/v1/returns", { order: two.id, reference: "R-17", reason: "Broken on arrival", items: [{ line: 1, quantity: 1, reason: "The handle is off" }] });
+  const credit = await server.refund(paid, { amount: "10.00", to: "store_credit", reason: "requested_by_customer" });
+  const account = credit.transactions[0].provider_reference;
+  const spend = await server.post(`/v1/credit_accounts/${account}/spend`, { amount: "7.50", reference: "1007" });
+  const undone = await server.post(`/v1/credit_accounts/${account}/spend`, { amount: "1.00", reference: "1008" });
+  await server.post(`/v1/credit_accounts/${account}/undo`, { spend: undone.id, reference: "1008 called off" });
+  const gift = (await server.refund(large, { amount: "250.00", to: "gift_card" })).transactions[0].provider_reference;
   await server.post("/v1/gateways", { name: "stripe", connector: "stripe", secrets: { api_key: "sk_test_0123456789", webhook_secret: "whsec_0123456789" } }).catch(() => undefined);
   await server.key(["read"], "clerk who only looks");
   await until("the webhook was told", () => receiver.got.length > 3);
-  return { hook, two, paid, refused, outside, doubtful, large, done, failed, owed, slow, proposed, second, goods };
+  await until("the refunds are counted", async () => (await server.get("/v1/reports/refunds")).complete);
+  return { hook, two, paid, refused, outside, doubtful, large, done, failed, owed, slow, proposed, second, goods, credit, account, spend, gift };
 }
 
 /** Every page, with rows of the shop in it. */
@@ -60,21 +67,34 @@ export function pages(rows) {
   return [
     ["overview", "/console"],
     ["search", "/console/search?q=1"],
+    ["search-name", "/console/search?q=ada"],
+    ["search-amount", "/console/search?q=24.98"],
     ["search-nothing", "/console/search?q=no+such+thing"],
     ["orders", "/console/orders"],
+    ["orders-by-day", "/console/orders?person=ada&from=2026-01-01"],
     ["orders-empty", "/console/orders?reference=none"],
     ["order", `/console/orders/${rows.two.id}`],
     ["order-large", `/console/orders/${rows.large.id}`],
     ["new-refund", `/console/orders/${rows.two.id}/refund?by=amount&amount=40`],
+    ["new-return", `/console/orders/${rows.two.id}/return`],
     ["refunds", "/console/refunds"],
     ["refund-proposed", `/console/refunds/${rows.proposed.id}`],
     ["refund-failed", `/console/refunds/${rows.failed.id}`],
+    ["refund-credited", `/console/refunds/${rows.credit.id}`],
     ["refund-done", `/console/refunds/${rows.done.id}`],
     ["to-confirm", "/console/confirm"],
     ["outside-payouts", "/console/owed"],
     ["payout", `/console/owed/${payout}`],
     ["returns", "/console/returns"],
     ["return", `/console/returns/${rows.goods.id}`],
+    ["reports", "/console/reports"],
+    ["reports-by-reason", "/console/reports?by=reason"],
+    ["reports-by-failure", "/console/reports?by=failure"],
+    ["reports-empty", "/console/reports?from=2020-01-01&to=2020-01-31"],
+    ["credits", "/console/credits"],
+    ["credit", `/console/credits/${rows.account}`],
+    ["credit-undo", `/console/credits/${rows.account}?undo=${rows.spend.id}`],
+    ["gift-card", `/console/credits/${rows.gift}`],
     ["webhooks", "/console/webhooks"],
     ["webhook", `/console/webhooks/${rows.hook.id}`],
     ["gateways", "/console/gateways?connector=stripe"],

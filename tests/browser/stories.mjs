@@ -98,6 +98,26 @@ for (const script of [true, false]) {
       assert.equal(now.transactions[0].provider_reference, "till-77");
     }));
 
+    test("a refund that was paid appears in the report, and in its CSV file", () => as({ script }, async (clerk) => {
+      const reason = `reason ${reference()}`;
+      const order = await server.order(reference(), [card("80.00")]);
+      await server.settled(await server.refund(order, { amount: "12.34", reason }), "succeeded");
+      await until("the refund is counted", async () => (await server.get(`/v1/reports/refunds?by=reason`)).data.some((line) => line.key === reason));
+      await clerk.follow('.places a[href="/console/reports"]');
+      await clerk.fill("[name=reason]", reason);
+      await clerk.page.select("[name=by]", "provider");
+      await clerk.press("Filter");
+      assert.match(await clerk.text(), /sandbox\s+12\.34\sUSD/);
+      const file = await clerk.page.$eval("a[download]", (link) => link.href);
+      const cookies = (await clerk.page.cookies()).map((one) => `${one.name}=${one.value}`).join("; ");
+      const answer = await fetch(file, { headers: { cookie: cookies } });
+      assert.match(answer.headers.get("content-disposition"), /attachment; filename="refund-report\.csv"/);
+      assert.match(await answer.text(), /^sandbox,USD,1,1,0,0,0,12\.34,0\.00,12\.34\r$/m);
+      await clerk.fill("[name=reason]", "no such reason");
+      await clerk.press("Filter");
+      assert.match(await clerk.text(), /No refunds in these days that match/);
+    }));
+
     test("an order is looked up by its reference and its balances are read", () => as({ script }, async (clerk) => {
       const name = `${reference()} & co`;
       const order = await server.order(name, [card("30.00"), card("15.00")]);
@@ -136,6 +156,83 @@ for (const script of [true, false]) {
       assert.equal(await clerk.page.$eval("#amount", (field) => field.value), "20.01");
       assert.equal(await clerk.page.$eval("#note", (field) => field.value), "stays here");
       assert.equal(await clerk.page.$eval("#amount", (field) => field.getAttribute("aria-describedby")), "wrong-amount");
+    }));
+
+    test("store credit is spent, and the spend is undone", () => as({ script }, async (clerk) => {
+      const name = reference();
+      const order = await server.order(name, [card("20.00")], { customer: { reference: `c-${name}` } });
+      const refund = await server.refund(order, { amount: "12.00", to: "store_credit" });
+      await clerk.open(`/console/refunds/${refund.id}`);
+      await clerk.follow('a[href^="/console/credits/acc_"]');
+      const account = clerk.path().split("/").pop();
+      const balance = async () => (await server.get(`/v1/credit_accounts/${account}`)).balance;
+      assert.match(await clerk.text(), /12\.00\sUSD to be spent/);
+      await clerk.fill("#amount", "20.00");
+      await clerk.press("Spend");
+      assert.match(await clerk.text("#wrong-amount"), /20\.00 USD/);
+      await clerk.fill("#amount", "5.00");
+      await clerk.fill("#reference", "order 77");
+      await clerk.press("Spend");
+      assert.match(await clerk.text(), /The amount was spent/);
+      assert.equal(await balance(), "7.00");
+      await clerk.follow('a[href*="?undo=ent_"]');
+      assert.match(await clerk.text("#undo"), /5\.00\sUSD was spent for order 77/);
+      await clerk.press("Undo spend");
+      assert.match(await clerk.text(), /The spend was undone/);
+      assert.equal(await balance(), "12.00");
+    }));
+
+    test("a gift card gets its code, and is found by it", () => as({ script }, async (clerk) => {
+      const order = await server.order(reference(), [card("20.00")]);
+      const refund = await server.refund(order, { amount: "8.00", to: "gift_card" });
+      const account = refund.transactions[0].provider_reference;
+      await clerk.open(`/console/credits/${account}`);
+      await clerk.press("Give it a code");
+      const code = await clerk.text(".notice code");
+      assert.match(code, /^([0-9A-Z]{4}-){4}[0-9A-Z]{4}$/);
+      await clerk.open("/console/credits");
+      await clerk.fill("#code", code.toLowerCase());
+      await clerk.press("Find card");
+      assert.equal(clerk.path(), `/console/credits/${account}`);
+      assert.ok(!(await clerk.page.content()).includes(code), "the code is shown once");
+    }));
+
+    test("a return is opened on its order's page, and closed", () => as({ script }, async (clerk) => {
+      const order = await server.order(reference(), [card("20.00")]);
+      await clerk.open(`/console/orders/${order.id}`);
+      await clerk.press("Open a return");
+      await clerk.fill("#units_1", "2");
+      await clerk.fill("[name=why_1]", "The handle is off");
+      await clerk.fill("#why", "Broken on arrival");
+      await clerk.press("Open return");
+      assert.match(await clerk.text(), /The return was opened/);
+      const id = clerk.path().split("/").pop();
+      const opened = await server.get(`/v1/returns/${id}`);
+      assert.deepEqual(opened.items, [{ line: 1, quantity: 2, reason: "The handle is off" }]);
+      await clerk.press("Done");
+      assert.match(await clerk.text(), /The return was closed/);
+      assert.equal((await server.get(`/v1/returns/${id}`)).state, "done");
+    }));
+
+    test("an order is found by a name and by its day", () => as({ script }, async (clerk) => {
+      const name = `Name${reference().replace("-", "")}`;
+      const order = await server.order(reference(), [card("20.00")], { customer: { name: `Grace ${name}` }, created_at: "2020-02-29T12:00:00Z" });
+      await clerk.fill("#q", name.toLowerCase().slice(0, 6));
+      await clerk.press("Search");
+      assert.ok((await clerk.text()).includes(order.id));
+      await clerk.open("/console/orders?from=2020-02-29&until=2020-02-29");
+      assert.ok((await clerk.text()).includes(order.id));
+      await clerk.open("/console/orders?from=2020-03-01&until=2020-03-31");
+      assert.ok(!(await clerk.text()).includes(order.id));
+    }));
+
+    test("the books are verified while the server works", () => as({ script }, async (auditor) => {
+      await auditor.open("/console/audit");
+      await auditor.press("Verify the books now");
+      await until("it has ended", async () => {
+        await auditor.open("/console/audit");
+        return (await auditor.text()).includes("The books add up");
+      });
     }));
 
     test("a form that is sent twice takes effect once", () => as({ script }, async (clerk) => {
@@ -278,10 +375,20 @@ test("with the script, the split follows what one types and news come by themsel
   await clerk.open(`/console/orders/${order.id}/refund`);
   await clerk.page.type("#percent", "50");
   await until("the split is shown", async () => /22\.50\sUSD/.test(await clerk.text("#split")));
+  // What happens between the page's drawing and its listening is news as well.
+  let refund;
+  await clerk.page.setRequestInterception(true);
+  clerk.page.on("request", async (request) => {
+    if (!refund && request.url().includes("/console/live")) {
+      refund = await server.refund(order, { amount: "1.23", confirm: false });
+    }
+    await request.continue();
+  });
   await clerk.open("/console/refunds?state=unconfirmed");
-  const refund = await server.refund(order, { amount: "1.23", confirm: false });
-  await until("the refund appears", async () => (await clerk.text()).includes(refund.id));
-  await server.post(`/v1/refunds/${refund.id}/cancel`, {});
+  await until("the refund appears", async () => refund && (await clerk.text()).includes(refund.id));
+  const later = await server.refund(order, { amount: "1.24", confirm: false });
+  await until("the next one appears", async () => (await clerk.text()).includes(later.id));
+  for (const one of [refund, later]) await server.post(`/v1/refunds/${one.id}/cancel`, {});
 }));
 
 test("the main story with the keyboard alone", () => as({}, async (clerk) => {

@@ -60,40 +60,50 @@ function isBusy(main) {
   return false;
 }
 
-// Fetches this page again when something has happened. One connection, and only while the page is
-// looked at: a browser has few of them for one server.
+// Fetches this page again when something has happened after what it shows. One connection, and only
+// while the page is looked at: a browser has few of them for one server.
 function live() {
   const main = document.getElementById("main");
   if (main.querySelector("form.sheet") || !window.EventSource) return;
+  let seen = document.body.dataset.live;
   let source;
   let timer;
+  let late;
+  const again = (ms) => { clearTimeout(timer); timer = setTimeout(refresh, ms); };
   const refresh = async () => {
     if (document.hidden) return;
-    if (isBusy(main)) { timer = setTimeout(refresh, 2000); return; }
+    if (isBusy(main)) { again(2000); return; }
     try {
       const answer = await fetch(location.href, UNATTENDED);
-      if (answer.redirected || !answer.ok) { source.close(); return; }
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
+      if (answer.redirected || !answer.ok) { source?.close(); return; }
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("main");
       const bare = (node) => {
         const copy = node.cloneNode(true);
         for (const gone of copy.querySelectorAll(".copy, input[type=hidden]")) gone.remove();
         return copy.textContent;
       };
-      if (!fresh || isBusy(main)) return;
+      if (!fresh) return;
+      if (isBusy(main)) { again(2000); return; }
       fresh.querySelectorAll(":scope > .notice[role=status]").forEach((node) => node.remove());
-      const changed = bare(fresh) !== bare(main);
-      if (!changed) return;
-      main.replaceChildren(...fresh.childNodes);
-      copying(main);
-    } catch { /* The next news tries again. */ }
+      if (bare(fresh) !== bare(main)) {
+        main.replaceChildren(...fresh.childNodes);
+        copying(main);
+      }
+      seen = page.body.dataset.live;
+    } catch { again(5000); }
   };
   const listen = () => {
     if (document.hidden) {
-      if (source) source.close();
+      source?.close();
       source = undefined;
     } else if (!source) {
-      source = new EventSource("/console/live");
-      source.onmessage = () => { clearTimeout(timer); timer = setTimeout(refresh, 400); };
+      source = new EventSource(`/console/live?after=${seen}`);
+      source.onmessage = () => {
+        again(400);
+        // What is counted follows a moment later.
+        if (main.querySelector("figure")) { clearTimeout(late); late = setTimeout(refresh, 2500); }
+      };
     }
   };
   document.addEventListener("visibilitychange", listen);
@@ -149,7 +159,18 @@ function help(isOff) {
   dialog.showModal();
 }
 
+// On narrow screens the places are a row to be pushed: the one where one is comes into sight.
+function showPlace() {
+  const row = document.querySelector(".places");
+  const here = row?.querySelector("[aria-current]");
+  if (here && row.scrollWidth > row.clientWidth) {
+    row.scrollLeft = here.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+  }
+}
+
 const form = document.querySelector("form[data-split]");
 if (form) split(form);
 copying(document);
-if (document.body.hasAttribute("data-live")) { live(); keys(); }
+showPlace();
+if (document.body.dataset.live) live();
+if (document.body.hasAttribute("data-live")) keys();

@@ -10,9 +10,11 @@ use super::Filter;
 use crate::console::cell::Cell;
 use crate::console::csv;
 use crate::console::list::{self, Pager, Table, choices, pager, stretch_pager};
+use crate::console::proof::Ended;
+use crate::console::query::href;
 use crate::console::say;
 use crate::console::shell::Shell;
-use crate::console::visit::{Trouble, Visit, html, id};
+use crate::console::visit::{Trouble, Visit, html, id, redirect, redirect_done};
 use crate::dialects::shared::right::{Administers, Reads, Right};
 use crate::store::facts::Unlinked;
 use crate::store::{Event, EventFilter, Page as Part, Standing};
@@ -31,6 +33,7 @@ struct Verdict {
 struct Page<'a> {
     shell: &'a Shell,
     verdicts: Vec<Verdict>,
+    proof: ProofView,
     filters: Vec<Filter>,
     table: Table,
     pager: Pager,
@@ -52,14 +55,13 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         let pager = pager(path, query, &slice, |event| event.id.0);
         (slice, pager)
     } else {
-        let newest = Part { after: None, before: None, limit: 1, oldest_first: false };
-        let newest = right.events(EventFilter::default(), newest).await?.rows;
+        let newest = right.events(EventFilter::default(), list::newest()).await?.rows;
         let stretch = list::stretch(query, 1, newest.first().map_or(1, |event| event.id.0 + 1));
         let slice = right.events(filter, stretch.page).await?;
         let pager = stretch_pager(path, query, &stretch, &slice, |event| event.id.0);
         (slice, pager)
     };
-    let titles = ["Event", "When", "Type", "About", "By", "Order", "What", "-Hash"];
+    let titles = ["Event", "When", "Type", "About", "By", "Of", "What", "-Hash"];
     let mut table = Table::new("Events", &titles);
     for event in &slice.rows {
         table.add(cells(&visit, event));
@@ -67,10 +69,12 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     if list::wants_csv(query) {
         return Ok(csv::of(&table, "events"));
     }
+    let problem = (query.text("busy") == Some("yes")).then_some(BUSY);
     let types = choices(query, "type", TYPES, |name| (name, name));
     let shell = visit.shell("Audit")?;
     let page = Page {
         verdicts: verdicts(&visit, &right, order).await?,
+        proof: proof(&visit, problem),
         filters: vec![
             Filter::select("type", "Type", types),
             Filter::text(&visit, "order", "Order"),
@@ -83,18 +87,83 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     html(200, &page)
 }
 
+/// What is known of the last verification.
+struct ProofView {
+    lines: Vec<Verdict>,
+    findings: Vec<String>,
+    running: bool,
+}
+
+const BUSY: &str =
+    "Another verification is under way on this server. Begin again when it has ended.";
+
+fn proof(visit: &Visit, problem: Option<&str>) -> ProofView {
+    let mut lines = Vec::new();
+    if let Some(text) = problem {
+        lines.push(Verdict { tone: "look", text: text.to_owned() });
+    }
+    let Some(last) = visit.console.proofs.last(visit.session.merchant) else {
+        let text = "No verification was asked for on this server since it was started.";
+        lines.push(Verdict { tone: "quiet", text: text.to_owned() });
+        return ProofView { lines, findings: Vec::new(), running: false };
+    };
+    let (whole, many) = (say::whole, say::many);
+    let looked = format!(
+        "{}, {}, {} and {}",
+        many(last.counts.orders, "order"),
+        many(last.counts.refunds, "refund"),
+        many(last.counts.events, "event"),
+        many(last.counts.seals, "seal")
+    );
+    let asked = format!("asked for by {} on {}", last.by, visit.say.clock(last.began));
+    let (tone, text, findings) = match last.ended {
+        None => ("busy", format!("Under way, {asked}. Looked at so far: {looked}."), Vec::new()),
+        Some((_, Ended::Failed(why))) => {
+            ("bad", format!("It could not look, {asked}: {why}."), Vec::new())
+        }
+        Some((at, Ended::Looked { findings, further, unsettled })) => {
+            let mut text = format!("{}, {asked}. Looked at: {looked}.", visit.say.clock(at));
+            let found = further.saturating_add(u64::try_from(findings.len()).unwrap_or(0));
+            let tone = if found > 0 { "bad" } else { "good" };
+            text.push_str(&match found {
+                0 => " The books add up; nothing was altered and nothing is missing.".to_owned(),
+                _ => format!(" Found: {}.", whole(found)),
+            });
+            if unsettled > 0 {
+                let unsettled = whole(unsettled);
+                text.push_str(&format!(
+                    " Changed whenever they were looked at, so that nothing is said of them: \
+                    {unsettled} chains. Begin again when less is going on."
+                ));
+            }
+            (tone, text, findings)
+        }
+    };
+    let running = tone == "busy";
+    lines.push(Verdict { tone, text });
+    ProofView { lines, findings, running }
+}
+
+/// Begins a verification; the page tells how it goes.
+pub async fn verify(visit: Visit) -> Result<Response, Trouble> {
+    let right: Right<Administers> = visit.right()?;
+    let running = visit.console.proofs.last(right.caller().merchant);
+    let mine = running.is_some_and(|proof| proof.ended.is_none());
+    if mine || visit.console.proofs.begin(right) {
+        return Ok(redirect_done("/console/audit", "verifying"));
+    }
+    Ok(redirect(&href("/console/audit", &[("busy", "yes")])))
+}
+
 fn cells(visit: &Visit, event: &Event) -> Vec<Cell> {
     let hash: String = event.hash.iter().map(|byte| format!("{byte:02x}")).collect();
     vec![
         Cell::code(format!("evt_{}", event.id)),
         visit.say.time(event.at),
-        Cell::text(&event.name),
+        Cell::word(&event.name),
         Cell::text(format!("{} {}", event.subject_kind, event.subject)),
         Cell::text(&event.by),
-        event.order.map_or_else(
-            || Cell::text(""),
-            |id| Cell::code(format!("ord_{id}")).to(format!("/console/orders/ord_{id}")),
-        ),
+        Cell::chain(event.order, &event.name),
         Cell::text(&event.data),
         Cell::text(hash),
     ]

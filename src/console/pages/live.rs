@@ -25,10 +25,10 @@ pub async fn stream(visit: Visit) -> Result<Response, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let full = || Trouble::new(503, "Too many pages are open", "This one is not kept up to date.");
     let place = right.place_for_stream().ok_or_else(full)?;
-    let after = match visit.header("last-event-id").and_then(|id| id.parse().ok()) {
-        Some(after) => after,
-        None => newest(&right).await?,
-    };
+    // The browser says what it heard last, the script what its page shows: what happened between
+    // the page's drawing and this connection is told as well.
+    let heard = visit.header("last-event-id").and_then(|id| id.parse().ok());
+    let after: i64 = heard.or_else(|| visit.query.number("after")).or(visit.seen).unwrap_or(0);
     let began = Instant::now();
     let state = (right, after, place);
     let chunks = stream::unfold(state, move |(right, after, place)| async move {
@@ -40,12 +40,6 @@ pub async fn stream(visit: Visit) -> Result<Response, Trouble> {
     let kind = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)
-}
-
-async fn newest(right: &Right<Reads>) -> Result<i64, Trouble> {
-    let page = Page { after: None, before: None, limit: 1, oldest_first: false };
-    let slice = right.events(EventFilter::default(), page).await?;
-    Ok(slice.rows.first().map_or(0, |event| event.id.0))
 }
 
 /// What happened next, or that nothing did for a while; `None` ends the stream.

@@ -99,7 +99,13 @@ pub async fn enter(stranger: Stranger) -> Result<Response, Trouble> {
         Session::begin(admitted.caller.merchant, key, mark, now).map_err(|_| no_randomness())?;
     let sealed = session.seal(stranger.console.desk.sealer()).map_err(|_| no_randomness())?;
     let mut response = redirect(local(&next));
-    keep(&mut response, COOKIE, &sealed, None, is_secure(&stranger.parts.headers));
+    keep(
+        &mut response,
+        COOKIE,
+        &sealed,
+        None,
+        is_secure(&stranger.parts.headers, stranger.console.rules),
+    );
     Ok(response)
 }
 
@@ -117,7 +123,7 @@ pub async fn theme(stranger: Stranger) -> Result<Response, Trouble> {
         Some(_) | None => "auto",
     };
     let mut response = redirect(local(stranger.form.written("back")));
-    keep_theme(&mut response, theme, is_secure(&stranger.parts.headers));
+    keep_theme(&mut response, theme, is_secure(&stranger.parts.headers, stranger.console.rules));
     Ok(response)
 }
 

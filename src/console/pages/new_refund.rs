@@ -10,7 +10,7 @@ use refundry_domain::money::{Exact, Percent};
 use refundry_domain::order::Metadata;
 use refundry_domain::refund::{Destination, Execution, Refund, State};
 
-use super::orders::find;
+use super::orders::{find, line_name};
 use crate::console::ask;
 use crate::console::cell::Cell;
 use crate::console::form::{Draft, Wrongs};
@@ -113,7 +113,7 @@ pub async fn request(visit: Visit) -> Result<Response, Trouble> {
     let target = Target::Order(OrderRef::Id(book.order.id));
     match ask::carry_out(&visit, target, Command::RequestRefund(ask)).await? {
         Ok(done) => {
-            let Some(refund) = done.refund else { return Err(Trouble::missing("refund")) };
+            let Some(refund) = done.refund() else { return Err(Trouble::missing("refund")) };
             let proposed = done.state == Some(State::Unconfirmed);
             let word = if proposed { "proposed" } else { "requested" };
             Ok(redirect_done(&format!("/console/refunds/ref_{refund}"), word))
@@ -242,9 +242,8 @@ fn read(fields: &Query, book: &Book, may_approve: bool) -> Result<Ask, Wrongs> {
 fn items(book: &Book, draft: &Draft) -> Vec<Item> {
     let item = |line: &refundry_domain::order::Line| {
         let field = format!("units_{}", line.position);
-        let name = [&line.name, &line.sku].into_iter().flatten().next();
         Item {
-            name: name.cloned().unwrap_or_else(|| label::line(line.kind).to_owned()),
+            name: line_name(line),
             kind: label::line(line.kind),
             left: line.quantity_left(),
             of: line.quantity,

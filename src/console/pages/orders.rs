@@ -11,33 +11,68 @@ use refundry_domain::refund::Refund;
 use super::{Filter, ListPage, listed};
 use crate::console::cell::{Cell, Fact, fact, fact_of};
 use crate::console::label;
-use crate::console::list::{self, Table, pager};
+use crate::console::list::{self, Pager, Table, pager, stretch_pager};
 use crate::console::say::Say;
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html};
 use crate::dialects::shared::right::{Reads, Right};
-use crate::store::{OrderFilter, Page, RefundFilter};
+use crate::store::{OrderFilter, Page, RefundFilter, Slice, Sorted};
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let right: Right<Reads> = visit.right()?;
+    let query = &visit.query;
+    let (amount, problem) = list::amount(query);
+    let text = |name: &str| query.text(name).map(str::to_owned);
+    let (from, until) = (query.text("from"), query.text("until"));
     let filter = OrderFilter {
-        reference: visit.query.text("reference").map(str::to_owned),
-        customer: visit.query.text("customer").map(str::to_owned),
+        reference: text("reference"),
+        customer: text("customer"),
+        person: text("person"),
+        created_from: from.and_then(|day| visit.say.start_of(day)),
+        created_until: until.and_then(|day| visit.say.end_of(day)),
+        amount,
         ..OrderFilter::default()
     };
-    let slice = right.orders(filter, list::page(&visit.query)).await?;
+    let path = "/console/orders";
+    let (slice, pager) = if problem.is_some() {
+        (Slice { rows: Vec::new(), more: false }, Pager::default())
+    } else if amount.is_some() {
+        // No index has it.
+        let newest = list::newest();
+        let newest = right.orders(OrderFilter::default(), newest).await?.rows;
+        let end = newest.first().map_or(1, |order| order.id.0 + 1);
+        let stretch = list::stretch(query, 1, end);
+        let slice = right.orders(filter, stretch.page).await?;
+        let pager = stretch_pager(path, query, &stretch, &slice, |order| order.id.0);
+        (slice, pager)
+    } else {
+        let days = filter.created_from.is_some() || filter.created_until.is_some();
+        let sorted = if days { Sorted::Day } else { Sorted::Number };
+        let slice = right.orders(OrderFilter { sorted, ..filter }, list::page(query)).await?;
+        let pager = pager(path, query, &slice, |order| order.id.0);
+        (slice, pager)
+    };
+    let empty = if pager.older.is_some() {
+        "No order matches among those that were looked through. Go on with Next."
+    } else {
+        "No order matches. Orders come in through the API: POST /v1/orders registers one."
+    };
     let shell = visit.shell("Orders")?;
     let page = ListPage {
         shell: &shell,
         intro: "What customers bought, and what of it was given back.",
         filters: vec![
             Filter::text(&visit, "reference", "Reference"),
-            Filter::text(&visit, "customer", "Customer"),
+            Filter::text(&visit, "person", "Name or email"),
+            Filter::text(&visit, "customer", "Customer's number"),
+            Filter::text(&visit, "amount", "Amount captured"),
+            Filter::date(&visit, "from", "Ordered from"),
+            Filter::date(&visit, "until", "Ordered to"),
         ],
         table: table(&visit.say, &slice.rows),
-        pager: pager("/console/orders", &visit.query, &slice, |order| order.id.0),
-        empty: "No order matches. Orders come in through the API: POST /v1/orders registers one.",
-        problem: None,
+        pager,
+        empty,
+        problem,
     };
     listed(&visit, &page, "orders")
 }
@@ -244,13 +279,17 @@ fn payment(say: &Say, row: &Payment, currency: Currency) -> PaymentView {
     }
 }
 
+/// What a line is called.
+pub fn line_name(row: &Line) -> String {
+    let known = [&row.name, &row.sku].into_iter().flatten().next();
+    known.cloned().unwrap_or_else(|| label::line(row.kind).to_owned())
+}
+
 fn line(row: &Line, currency: Currency) -> LineView {
-    let what = [&row.name, &row.sku].into_iter().flatten().next();
-    let what = what.map_or(label::line(row.kind), String::as_str);
     let units = format!("{} of {} left", row.quantity_left(), row.quantity);
     let cells = vec![
         ("Line", Cell::text(row.position.to_string())),
-        ("What", Cell::text(what)),
+        ("What", Cell::text(line_name(row))),
         ("Kind", Cell::text(label::line(row.kind))),
         ("Units", Cell::text(units)),
         ("Amount", Cell::money(row.amount, currency)),

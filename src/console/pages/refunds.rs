@@ -10,18 +10,20 @@ use refundry_domain::refund::{
 };
 
 use super::orders::refunds_table;
-use super::{Filter, ListPage, listed};
+use super::{Filter, ListPage, credits, listed};
 use crate::console::ask::{self, Became, Done};
 use crate::console::cell::{Cell, Fact, fact, fact_of};
 use crate::console::form::{Draft, Wrongs};
 use crate::console::label;
-use crate::console::list::{self, choices, pager, stretch_pager};
+use crate::console::list::{self, Pager, choices, pager, stretch_pager};
 use crate::console::say::{self, Say};
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html, redirect_done};
 use crate::dialects::shared::right::{Administers, Reads, Right};
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
-use crate::store::{Event, EventFilter, Page, RefundFilter};
+use crate::store::{
+    Bound, Comparison, Event, EventFilter, Measured, Page, RefundFilter, RefundSearch, Slice,
+};
 
 /// The events of a refund that are shown; the rest is in the audit.
 const EVENTS: u32 = 50;
@@ -29,6 +31,9 @@ const EVENTS: u32 = 50;
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let query = &visit.query;
+    let (amount, problem) = list::amount(query);
+    let is = |figure| Bound { of: Measured::Amount, is: Comparison::Equal, figure };
+    let bounds = amount.map(is).into_iter().collect();
     let filter = RefundFilter {
         states: query.all("state").filter_map(State::parse).collect(),
         order: query
@@ -39,15 +44,19 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         to: query.text("to").and_then(Destination::parse),
         created_from: query.text("from").and_then(|day| visit.say.start_of(day)),
         created_until: query.text("until").and_then(|day| visit.say.end_of(day)),
+        search: RefundSearch { bounds, ..RefundSearch::default() },
         ..RefundFilter::default()
     };
     let by_index = filter.order.is_some()
-        || filter.execution.is_none()
+        || amount.is_none()
+            && filter.execution.is_none()
             && filter.to.is_none()
             && filter.created_from.is_none()
             && filter.created_until.is_none();
     let path = "/console/refunds";
-    let (slice, pager) = if by_index {
+    let (slice, pager) = if problem.is_some() {
+        (Slice { rows: Vec::new(), more: false }, Pager::default())
+    } else if by_index {
         let slice = right.refunds(filter, list::page(query)).await?;
         let pager = pager(path, query, &slice, |refund| refund.id.0);
         (slice, pager)
@@ -74,13 +83,14 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
             Filter::select("state", "State", states),
             Filter::select("execution", "How", hows),
             Filter::select("to", "Goes to", tos),
+            Filter::text(&visit, "amount", "Amount"),
             Filter::date(&visit, "from", "From"),
             Filter::date(&visit, "until", "To"),
         ],
         table: refunds_table(&visit.say, &slice.rows, "Refunds"),
         pager,
         empty,
-        problem: None,
+        problem,
     };
     listed(&visit, &page, "refunds")
 }
@@ -92,8 +102,7 @@ async fn numbers(
     from: Option<Timestamp>,
     until: Option<Timestamp>,
 ) -> Result<(i64, i64), Trouble> {
-    let newest = Page { after: None, before: None, limit: 1, oldest_first: false };
-    let newest = right.refunds(RefundFilter::default(), newest).await?.rows;
+    let newest = right.refunds(RefundFilter::default(), list::newest()).await?.rows;
     let end = newest.first().map_or(1, |refund| refund.id.0 + 1);
     let mut found = [1, end];
     for (place, at) in [(0, from), (1, until)] {
@@ -248,7 +257,7 @@ fn facts(say: &Say, refund: &Refund) -> Vec<Fact> {
             fact("Return", Cell::code(id.clone()).to(format!("/console/returns/{id}")))
         }),
         Some(fact("Paid so far", Cell::money(refund.refunded, refund.currency))),
-        Some(fact("Goes to", Cell::text(label::destination(refund.to)))),
+        Some(fact("Goes to", goes_to(refund))),
         Some(fact("How", Cell::text(label::execution(refund.execution)))),
         Some(fact("Asked for", Cell::text(asked))),
         refund.kind.map(|kind| fact("Only of", Cell::text(label::line(kind)))),
@@ -262,6 +271,26 @@ fn facts(say: &Say, refund: &Refund) -> Vec<Fact> {
     known.into_iter().flatten().collect()
 }
 
+/// Its destination, and where its account is when it was credited here.
+fn goes_to(refund: &Refund) -> Cell {
+    let cell = Cell::text(label::destination(refund.to));
+    let internal = refund.execution == Execution::Internal;
+    let mut names = refund.transactions.iter().filter_map(|row| row.provider_reference.as_deref());
+    match names.find_map(credits::place_of).filter(|_| internal) {
+        Some(place) => cell.to(place),
+        None => cell,
+    }
+}
+
+/// What the provider calls a movement; of a credit, the account.
+fn named(row: &RefundTransaction, reference: &str) -> Fact {
+    let cell = Cell::code(reference);
+    match credits::place_of(reference).filter(|_| row.execution == Execution::Internal) {
+        Some(place) => fact("Account", cell.to(place)),
+        None => fact("Provider's id", cell),
+    }
+}
+
 fn attempt(say: &Say, refund: &Refund, row: &RefundTransaction) -> Attempt {
     let id = format!("txn_{}", row.id);
     let known = [
@@ -269,8 +298,9 @@ fn attempt(say: &Say, refund: &Refund, row: &RefundTransaction) -> Attempt {
         Some(fact("Provider", Cell::text(&row.provider))),
         fact_of("Method", Some(&row.method)),
         Some(fact("How", Cell::text(label::execution(row.execution)))),
-        row.provider_reference.as_deref().map(|it| fact("Provider's id", Cell::code(it))),
-        Some(fact("Handed over", Cell::text(say::plural(row.sends as usize, "time")))),
+        row.provider_reference.as_deref().map(|it| named(row, it)),
+        (row.execution == Execution::Automatic)
+            .then(|| fact("Handed over", Cell::text(say::plural(row.sends as usize, "time")))),
         row.first_sent_at.map(|at| fact("First", say.time(at))),
         row.settled_at.map(|at| fact("Settled", say.time(at))),
     ];

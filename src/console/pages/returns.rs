@@ -3,14 +3,14 @@
 use askama::Template;
 use axum::response::Response;
 use refundry_domain::command::{Command, ReturnChange, Target};
-use refundry_domain::ids::{OrderId, ReturnId};
+use refundry_domain::ids::{OrderId, OrderRef, ReturnId};
 use refundry_domain::returns::{Return, ReturnState};
 
-use super::orders::refunds_table;
+use super::orders::{line_name, refunds_table};
 use super::{Filter, ListPage, listed};
 use crate::console::ask;
 use crate::console::cell::{Cell, Fact, fact, fact_of};
-use crate::console::form::{Draft, Wrongs};
+use crate::console::form::{Draft, Wrongs, sentence};
 use crate::console::label;
 use crate::console::list::{self, Choice, Table, choice, choices, pager};
 use crate::console::say::Say;
@@ -42,7 +42,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         ],
         table: table(&visit.say, &slice.rows, "Returns"),
         pager: pager("/console/returns", query, &slice, |row| row.id.0),
-        empty: "No return matches. Returns come in through the API: POST /v1/returns opens one.",
+        empty: "No return matches. Open one on the page of its order; POST /v1/returns does the same.",
         problem: None,
     };
     listed(&visit, &page, "returns")
@@ -103,10 +103,14 @@ async fn page(visit: &Visit, row: &Return, draft: Draft) -> Result<Response, Tro
     let refunds = right.refunds(filter, part).await?.rows;
     let title = format!("{} {}", label::return_kind(row.kind), row.reference);
     let shell = visit.shell(&title)?;
-    let mut items = Table::new("What comes back", &["Line", "#Units", "Reason"]);
+    let book = right.order(OrderRef::Id(row.order)).await?;
+    let lines = book.map(|book| book.lines).unwrap_or_default();
+    let mut items = Table::new("What comes back", &["Line", "What", "#Units", "Reason"]);
     for item in &row.items {
+        let line = lines.iter().find(|line| line.position == item.line);
         items.add(vec![
             Cell::text(item.line.to_string()),
+            Cell::text(line.map(line_name).unwrap_or_default()),
             Cell::text(item.quantity.to_string()),
             Cell::text(&item.reason),
         ]);
@@ -120,7 +124,7 @@ async fn page(visit: &Visit, row: &Return, draft: Draft) -> Result<Response, Tro
         row.closed_at.map(|at| fact("Closed", visit.say.time(at))),
     ];
     let chosen = draft.or("state", row.state.name());
-    let states = ReturnState::ALL.iter();
+    let states = ReturnState::ALL.iter().filter(|it| !it.is_closed());
     let states =
         states.map(|it| choice(it.name(), label::return_state(*it).0, chosen == it.name()));
     let status = if draft.is_wrong() { 422 } else { 200 };
@@ -158,6 +162,24 @@ pub async fn change(visit: Visit) -> Result<Response, Trouble> {
         Ok(_) => Ok(redirect_done(visit.path(), "changed")),
         Err((field, why)) => {
             let wrongs = Wrongs::told(&field, &why, &["state", "reason"]);
+            page(&visit, &row, Draft::refused(&visit.form, wrongs)).await
+        }
+    }
+}
+
+/// Closed for good, as one of the ways to end.
+pub async fn close(visit: Visit) -> Result<Response, Trouble> {
+    let row = find(&visit).await?;
+    let state = visit.form.text("state").and_then(ReturnState::parse);
+    let Some(state) = state.filter(|state| state.is_closed()) else {
+        let wrongs = Wrongs::one("", "Choose how it ends: done, rejected or canceled.");
+        return page(&visit, &row, Draft::refused(&visit.form, wrongs)).await;
+    };
+    let change = ReturnChange { state: Some(state), ..ReturnChange::default() };
+    match ask::carry_out(&visit, Target::Return(row.id), Command::ChangeReturn(change)).await? {
+        Ok(_) => Ok(redirect_done(&format!("/console/returns/ret_{}", row.id), "closed")),
+        Err((_, why)) => {
+            let wrongs = Wrongs::one("", sentence(&why));
             page(&visit, &row, Draft::refused(&visit.form, wrongs)).await
         }
     }

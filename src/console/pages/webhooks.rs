@@ -262,7 +262,7 @@ fn facts(visit: &Visit, right: &Right<Administers>, row: &Endpoint) -> Vec<Fact>
 }
 
 fn deliveries_table(visit: &Visit, rows: &[Delivery]) -> Table {
-    let titles = ["Event", "Type", "State", "#Tries", "Last answer", "Last try", "Order"];
+    let titles = ["Event", "Type", "State", "#Tries", "Last answer", "Last try", "Of"];
     let mut table = Table::new("Deliveries", &titles);
     for row in rows {
         let href = format!("/console/webhooks/whe_{}/evt_{}", row.endpoint, row.event);
@@ -274,15 +274,12 @@ fn deliveries_table(visit: &Visit, rows: &[Delivery]) -> Table {
         });
         table.add(vec![
             Cell::code(format!("evt_{}", row.event)).to(href),
-            Cell::text(&row.name),
+            Cell::word(&row.name),
             Cell::pill(label::delivery(row.state)),
             Cell::text(row.tries.len().to_string()),
             Cell::text(answer.unwrap_or_default()),
             visit.say.time_or(last.map(|last| last.at), "not yet"),
-            row.order.map_or_else(
-                || Cell::text(""),
-                |id| Cell::code(format!("ord_{id}")).to(format!("/console/orders/ord_{id}")),
-            ),
+            Cell::chain(row.order, &row.name),
         ]);
     }
     table

@@ -44,6 +44,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Result<Response, Problem> 
         tracking_id: fields.take("tracking_id")?,
         created_from: fields.one("created_from", time)?,
         created_until: fields.one("created_until", time)?,
+        ..OrderFilter::default()
     };
     fields.finish()?;
     let slice = right.orders(filter, page).await?;

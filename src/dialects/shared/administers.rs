@@ -13,6 +13,7 @@ use crate::connections::{self};
 use crate::delivery::{Counter, Message};
 use crate::gateways::connectors::Texts;
 use crate::ledger::Fault;
+use crate::ledger::verify::{Counts, Report, verify_live};
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
 use crate::store::{Administered, Event, Slice, Standing, StoreError};
 
@@ -126,6 +127,22 @@ impl Right<Administers> {
     /// How the books compared with their anchor when they were opened.
     pub fn standing(&self) -> Standing {
         self.store().standing()
+    }
+
+    /// Proves the merchant's books right, while they are written to; the operator's with the seals,
+    /// which are over all merchants' events. Ends when the server drains.
+    pub async fn verify(
+        &self,
+        progress: &mut (dyn FnMut(&Counts) + Send),
+    ) -> Result<Report, StoreError> {
+        let mut stopping = self.desk.0.stopping.clone();
+        let store = self.store();
+        tokio::select! {
+            report = verify_live(store, self.merchant(), self.is_operator(), progress) => report,
+            _ = stopping.wait_for(|stopping| *stopping) => {
+                Err(StoreError::Unavailable("the server is stopping".to_owned()))
+            }
+        }
     }
 
     /// Whether a gateway is sent nothing for a while because it does not answer.

@@ -1,12 +1,15 @@
 //! Proof that the books are what their events say, and that no event was altered or is missing.
 
 mod credits;
+mod live;
+mod reports;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use refundry_domain::book::Book;
 use refundry_domain::ids::{EventId, MerchantId, OrderId, OrderRef};
-use refundry_domain::order::{Chain, Order};
+use refundry_domain::order::Chain;
 use refundry_domain::refund::{Execution, Refund};
 
 use super::compare;
@@ -62,6 +65,9 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many there are beyond those that are told.
     pub further_findings: u64,
+    /// Orders and accounts that went on changing whenever they were looked at, so that nothing can
+    /// be said of them; only while somebody writes.
+    pub unsettled: u64,
 }
 
 /// Reads everything and reports all that does not fit, in bounded memory. Nothing may write
@@ -70,7 +76,7 @@ pub async fn verify(
     store: &dyn Store,
     progress: &mut (dyn FnMut(&Counts) + Send),
 ) -> Result<Report, StoreError> {
-    let mut check = Check { store, progress, report: Report::default() };
+    let mut check = Check::new(store, progress, None);
     for merchant in store.merchants().await? {
         check.report.counts.merchants += 1;
         check.merchant(merchant.id).await?;
@@ -79,13 +85,60 @@ pub async fn verify(
     Ok(check.report)
 }
 
+/// As [`verify`], of one merchant's books, while they are written to: what is committed after it
+/// begins is not looked at, and what does not fit is looked at again when it has changed meanwhile.
+/// The seals are over all merchants' events; they are followed only `with_seals`.
+pub async fn verify_live(
+    store: &dyn Store,
+    merchant: MerchantId,
+    with_seals: bool,
+    progress: &mut (dyn FnMut(&Counts) + Send),
+) -> Result<Report, StoreError> {
+    let newest = Page { after: None, before: None, limit: 1, oldest_first: false };
+    let newest = store.events(merchant, EventFilter::default(), newest).await?;
+    let end = newest.rows.first().map_or(0, |event| event.id.0);
+    let mut check = Check::new(store, progress, Some(end));
+    check.report.counts.merchants = 1;
+    check.merchant(merchant).await?;
+    if with_seals {
+        check.seals().await?;
+    }
+    Ok(check.report)
+}
+
+/// How many rows of each kind were come upon, up to where the look ends: refunds, transactions,
+/// returns, events and credit entries.
+type Reached = [u64; 5];
+
 struct Check<'a> {
     store: &'a dyn Store,
     progress: &'a mut (dyn FnMut(&Counts) + Send),
     report: Report,
+    /// While somebody writes: the last number that is looked at. All up to it is committed.
+    end: Option<i64>,
+    reached: Reached,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(
+        store: &'a dyn Store,
+        progress: &'a mut (dyn FnMut(&Counts) + Send),
+        end: Option<i64>,
+    ) -> Check<'a> {
+        Check { store, progress, report: Report::default(), end, reached: Reached::default() }
+    }
+
+    fn is_within(&self, number: i64) -> bool {
+        self.end.is_none_or(|end| number <= end)
+    }
+
+    /// Has come upon rows of a kind.
+    fn reach(&mut self, kind: usize, numbers: impl Iterator<Item = i64>) {
+        let end = self.end;
+        let within = numbers.filter(|number| end.is_none_or(|end| *number <= end));
+        self.reached[kind] += count(within.count());
+    }
+
     fn find(&mut self, merchant: MerchantId, kind: &'static str, number: i64, what: String) {
         self.finding(Finding { merchant: Some(merchant), kind, number, what });
     }
@@ -121,9 +174,10 @@ impl Check<'_> {
     }
 
     async fn merchant(&mut self, merchant: MerchantId) -> Result<(), StoreError> {
+        self.reached = Reached::default();
         self.own_chain(merchant).await?;
-        let before = self.report.counts;
         let mut after = None;
+        let mut refunded = BTreeMap::new();
         loop {
             let page = Page { after, before: None, limit: PAGE, oldest_first: true };
             let read = self.store.orders(merchant, OrderFilter::default(), page).await;
@@ -132,7 +186,10 @@ impl Check<'_> {
                 return Ok(());
             };
             for order in &slice.rows {
-                self.order(merchant, order).await?;
+                if self.is_within(order.id.0) {
+                    self.order(merchant, order.id).await?;
+                    *refunded.entry(order.currency).or_insert(0) += order.refunded.get();
+                }
             }
             (self.progress)(&self.report.counts);
             after = slice.rows.last().map(|order| order.id.0);
@@ -140,12 +197,17 @@ impl Check<'_> {
                 break;
             }
         }
+        // While somebody writes, the counts and the orders are not of one moment.
+        if self.end.is_none() {
+            self.counted(merchant, refunded).await?;
+        }
         self.accounts(merchant).await?;
-        self.strays(merchant, before).await
+        // What could not be followed would be missing here.
+        if self.report.unsettled == 0 { self.strays(merchant).await } else { Ok(()) }
     }
 
     /// The events of the merchant itself, of its keys and of its webhook endpoints.
-    async fn own_chain(&mut self, merchant: MerchantId) -> Result<(), StoreError> {
+    async fn look_at_own_chain(&mut self, merchant: MerchantId) -> Result<(), StoreError> {
         let mut subjects = vec![merchant.0];
         subjects.extend(self.store.keys(merchant).await?.iter().map(|key| key.id.0));
         let endpoints = self.store.endpoints(merchant).await?;
@@ -161,6 +223,7 @@ impl Check<'_> {
         events.sort_unstable_by_key(|event| event.position);
         let end = self.store.chain(merchant).await?.unwrap_or_default();
         self.chain(merchant, ("merchant", merchant.0), end, &events);
+        self.reach(3, events.iter().map(|event| event.id.0));
         Ok(())
     }
 
@@ -220,9 +283,8 @@ impl Check<'_> {
         }
     }
 
-    async fn order(&mut self, merchant: MerchantId, row: &Order) -> Result<(), StoreError> {
+    async fn look_at_order(&mut self, merchant: MerchantId, id: OrderId) -> Result<(), StoreError> {
         self.report.counts.orders += 1;
-        let id = row.id;
         let read = self.store.order(merchant, OrderRef::Id(id)).await;
         let Some(found) = self.readable(read, merchant, "order", id.0)? else { return Ok(()) };
         let Some(book) = found else {
@@ -237,6 +299,11 @@ impl Check<'_> {
         self.report.counts.returns += count(book.returns.len());
         let rows = refunds.iter().map(|refund| refund.transactions.len()).sum::<usize>();
         self.report.counts.transactions += count(book.payments.len() + rows);
+        self.reach(0, refunds.iter().map(|refund| refund.id.0));
+        let back = refunds.iter().flat_map(|refund| &refund.transactions).map(|row| row.id.0);
+        self.reach(1, back.chain(book.payments.iter().map(|row| row.id.0)));
+        self.reach(2, book.returns.iter().map(|row| row.id.0));
+        self.reach(3, events.iter().map(|event| event.id.0));
         self.balances(merchant, &book, &refunds, &events);
         for refund in &refunds {
             self.credited(merchant, refund).await?;
@@ -287,9 +354,8 @@ impl Check<'_> {
     }
 
     /// Rows that no order leads to would not have been looked at.
-    async fn strays(&mut self, merchant: MerchantId, before: Counts) -> Result<(), StoreError> {
+    async fn strays(&mut self, merchant: MerchantId) -> Result<(), StoreError> {
         let store = self.store;
-        let reached = self.report.counts;
         let mut found = [0; 4];
         for (index, found) in found.iter_mut().enumerate() {
             let mut after = None;
@@ -300,32 +366,21 @@ impl Check<'_> {
                 let Some((numbers, more)) = self.readable(read, merchant, "rows after", at)? else {
                     return Ok(());
                 };
-                *found += count(numbers.len());
+                *found += count(numbers.iter().filter(|it| self.is_within(**it)).count());
                 after = numbers.last().copied();
-                if !more {
+                if !more || after.is_some_and(|after| !self.is_within(after)) {
                     break;
                 }
             }
         }
-        let expected = [
-            ("refunds", reached.refunds - before.refunds),
-            ("transactions", reached.transactions - before.transactions),
-            ("returns", reached.returns - before.returns),
-            ("events", reached.events - before.events + self.own_events(merchant).await?),
-        ];
-        for ((kind, expected), found) in expected.into_iter().zip(found) {
+        let kinds = ["refunds", "transactions", "returns", "events"];
+        for ((kind, expected), found) in kinds.into_iter().zip(self.reached).zip(found) {
             if expected != found {
                 let what = format!("there are {found} {kind}, and {expected} belong to something");
                 self.find(merchant, "merchant", merchant.0, what);
             }
         }
         Ok(())
-    }
-
-    /// How many events the merchant's own chain has; they were counted before its orders'.
-    async fn own_events(&self, merchant: MerchantId) -> Result<u64, StoreError> {
-        let end = self.store.chain(merchant).await?.unwrap_or_default();
-        Ok(u64::try_from(end.length).unwrap_or(0))
     }
 
     async fn seals(&mut self) -> Result<(), StoreError> {

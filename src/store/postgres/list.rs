@@ -12,7 +12,7 @@ use super::pool::{Lent, SNAPSHOT, Step, ask};
 use super::rows::{Cells, select};
 use crate::store::page::{merged, of_rows};
 use crate::store::rows;
-use crate::store::search::refund_conditions;
+use crate::store::search::{OUTSIDE, captured, refund_conditions, waits_outside};
 use crate::store::{
     Movement, OrderFilter, Page, RefundFilter, RefundSearch, ReturnFilter, Slice, fits,
 };
@@ -23,11 +23,17 @@ pub async fn orders(
     filter: &OrderFilter,
     page: Page,
 ) -> Result<Slice<Order>, Fail> {
-    let query = Query::new(rows::ORDER, "orders", merchant)
+    let query = Query::new(rows::ORDER, "orders", merchant);
+    let amount = filter.amount.map(captured);
+    let query = amount
+        .iter()
+        .fold(query, Query::of)
         .text("reference =", filter.reference.as_deref())
         .text("customer_reference =", filter.customer.as_deref())
         .tracked(filter.tracking_id.as_deref())
+        .of_person(filter.person.as_deref())
         .created(filter.created_from, filter.created_until)
+        .sorted(filter.sorted)
         .page(page);
     let found = ask(lent, vec![query.step()]).await?;
     query.slice(&found[0], |cells| Ok(rows::order(cells, merchant)?.order))
@@ -49,11 +55,13 @@ pub async fn refunds(
             && filter.tracking_id.is_none()
             && !searched
             && !filter.states.is_empty()
-            && !filter.states.contains(&State::Succeeded);
+            && !filter.states.contains(&State::Succeeded)
+            && !waits_outside(filter);
         let wanted = refund_conditions(filter.order, &filter.search);
         let query = || {
             let query = Query::new(rows::REFUND, "refunds", merchant);
             let query = wanted.iter().fold(query, Query::of);
+            let query = if waits_outside(filter) { query.also(OUTSIDE) } else { query };
             query
                 .when("return_number =", filter.return_id.map(|id| id.0))
                 .text("execution =", filter.execution.map(|execution| execution.name()))

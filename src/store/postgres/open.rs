@@ -13,11 +13,12 @@ use super::fail::Fail;
 use super::pool::{self, Lent, Step};
 use super::seal;
 use super::watch::Watch;
-use super::{Books, Options};
+use super::{Books, Options, people};
 use crate::clock::{Clock, SystemClock};
 use crate::store::anchor::Found;
 use crate::store::encode;
 use crate::store::migrations::{Migration, POSTGRES as MIGRATIONS};
+use crate::store::people::WORDS_FROM;
 
 /// How far numbers jump when books are behind: what was lost may have been told to providers, and
 /// its numbers must not be given to anything else.
@@ -152,6 +153,9 @@ async fn apply(lent: &mut Lent, migration: &Migration) -> Result<(), OpenError> 
         return if same { Ok(()) } else { Err(OpenError::Altered(migration.name.to_owned())) };
     }
     lent.send(&[Step::Plain(migration.sql)]).await?;
+    if migration.number == WORDS_FROM {
+        people::fill(lent).await?;
+    }
     if migration.number == 1 {
         found_installation(lent).await?;
     }

@@ -8,8 +8,9 @@ use super::fail::Fail;
 use super::pool::Step;
 use super::rows::{Cells, storable};
 use crate::store::page::{cut, forward};
+use crate::store::people::{Asked, asked};
 use crate::store::search::{Condition, List};
-use crate::store::{Page, Slice};
+use crate::store::{Page, Slice, Sorted};
 
 enum Value {
     Int(i64),
@@ -37,6 +38,7 @@ pub struct Query {
     params: Vec<Value>,
     sql: String,
     page: Option<Page>,
+    sorted: Sorted,
 }
 
 impl Query {
@@ -48,6 +50,7 @@ impl Query {
             params: vec![Value::Int(merchant.0)],
             sql: String::new(),
             page: None,
+            sorted: Sorted::Number,
         }
     }
 
@@ -91,6 +94,50 @@ impl Query {
             "number IN (SELECT number FROM tracking WHERE merchant = $1 AND tracking_id = ${place}) \
             AND strpos(';' || (metadata::json ->> 'tracking_id') || ';', ';' || ${place} || ';') > 0"
         ))
+    }
+
+    /// Orders of customers with these words, when any are given.
+    pub fn of_person(self, person: Option<&str>) -> Query {
+        let Some(text) = person else { return self };
+        let words = asked(text);
+        if words.is_empty() || !storable(text) {
+            return self.also("FALSE");
+        }
+        words.into_iter().fold(self, |query, word| {
+            let among = "number IN (SELECT number FROM customer_words WHERE merchant = $1 AND word";
+            let text = |word| Some(Value::Text(word));
+            let mut query = match word {
+                Asked::Whole(word) => query.compared(&format!("{among} ="), text(word)),
+                Asked::Beginning(from, end) => {
+                    query.compared(&format!("{among} >="), text(from)).compared("word <", text(end))
+                }
+            };
+            query.conditions.push(')');
+            query
+        })
+    }
+
+    /// In order of when the customer ordered, and of number where that is the same.
+    pub fn sorted(mut self, by: Sorted) -> Query {
+        self.sorted = by;
+        self
+    }
+
+    /// On that side of the row with this number, in the list's order.
+    fn beside(self, sign: &str, number: Option<i64>) -> Query {
+        match (self.sorted, number) {
+            (_, None) => self,
+            (Sorted::Number, Some(_)) => self.when(&format!("number {sign}"), number),
+            (Sorted::Day, Some(_)) => {
+                let left = format!(
+                    "(created_at, number) {sign} (SELECT created_at, number FROM orders \
+                    WHERE merchant = $1 AND number ="
+                );
+                let mut query = self.when(&left, number);
+                query.conditions.push(')');
+                query
+            }
+        }
     }
 
     /// A condition on lists.
@@ -145,13 +192,15 @@ impl Query {
 
     pub fn page(self, page: Page) -> Query {
         let (after, before) = if page.oldest_first { (">", "<") } else { ("<", ">") };
-        let mut query = self
-            .when(&format!("number {after}"), page.after)
-            .when(&format!("number {before}"), page.before);
+        let mut query = self.beside(after, page.after).beside(before, page.before);
         let direction = if page.oldest_first == forward(page) { "ASC" } else { "DESC" };
         query.params.push(Value::Int(i64::from(page.limit) + 1));
+        let first = match query.sorted {
+            Sorted::Number => String::new(),
+            Sorted::Day => format!("created_at {direction}, "),
+        };
         query.sql = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY number {direction} LIMIT ${}",
+            "SELECT {} FROM {} WHERE {} ORDER BY {first}number {direction} LIMIT ${}",
             query.columns,
             query.table,
             query.conditions,

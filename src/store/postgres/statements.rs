@@ -86,6 +86,7 @@ sql!(
     TRACK,
     format!("{} ON CONFLICT DO NOTHING", insert("tracking", "tracking_id text, number int"))
 );
+sql!(INSERT_WORDS, insert("customer_words", "word text, number int"));
 sql!(
     INSERT_LINES,
     insert(

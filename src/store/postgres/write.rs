@@ -12,6 +12,7 @@ use tokio_postgres::types::ToSql;
 use super::shelf::{Held, NewClaim, NewEvent, Shelf};
 use super::statements::*;
 use crate::store::encode;
+use crate::store::people::words;
 
 /// An array with one value a row.
 type Column<'a> = Box<dyn ToSql + Sync + Send + 'a>;
@@ -71,6 +72,8 @@ pub struct Rows<'a> {
     claims: Vec<&'a NewClaim>,
     /// Names by which orders and refunds are found.
     tracked: Vec<(&'a str, i64)>,
+    /// Customers' words, by which orders are found.
+    words: Vec<(String, i64)>,
 }
 
 impl<'a> Rows<'a> {
@@ -128,7 +131,12 @@ impl<'a> Rows<'a> {
             self.track(&held.order.metadata, held.order.id.0);
         }
         match held.order_mark {
-            Some(Mark::New) => self.new_orders.push(held),
+            Some(Mark::New) => {
+                let customer = &held.order.customer;
+                let words = words(customer.name.as_deref(), customer.email.as_deref());
+                self.words.extend(words.into_iter().map(|word| (word, held.order.id.0)));
+                self.new_orders.push(held);
+            }
             Some(Mark::Changed) => self.orders.push(held),
             None => {}
         }
@@ -176,6 +184,7 @@ impl<'a> Rows<'a> {
             self.inserted_transactions(),
             self.updated_transactions(),
             self.tracked(),
+            self.inserted_words(),
             self.inserted_events(),
             self.put_work(),
             self.removed_work(),
@@ -434,6 +443,10 @@ impl<'a> Rows<'a> {
 
     fn tracked(&'a self) -> Option<Statement<'a>> {
         Columns::of(&self.tracked).with(|row| row.0).with(|row| row.1).sql(&TRACK)
+    }
+
+    fn inserted_words(&'a self) -> Option<Statement<'a>> {
+        Columns::of(&self.words).with(|row| row.0.as_str()).with(|row| row.1).sql(&INSERT_WORDS)
     }
 
     fn inserted_events(&'a self) -> Option<Statement<'a>> {

@@ -10,8 +10,8 @@ use super::page::Query;
 use super::{Fail, load, rows};
 use crate::store::fits;
 use crate::store::page::{merged, of_rows};
-use crate::store::search::refund_conditions;
-use crate::store::{OrderFilter, Page, RefundFilter, RefundSearch, ReturnFilter, Slice};
+use crate::store::search::{OUTSIDE, captured, refund_conditions, waits_outside};
+use crate::store::{OrderFilter, Page, RefundFilter, RefundSearch, ReturnFilter, Slice, Sorted};
 
 pub fn orders(
     conn: &Connection,
@@ -19,16 +19,25 @@ pub fn orders(
     filter: &OrderFilter,
     page: Page,
 ) -> Result<Slice<Order>, Fail> {
+    let by_day = filter.sorted == Sorted::Day;
+    let named = filter.person.is_some() || filter.tracking_id.is_some();
     let from = match (&filter.reference, &filter.customer) {
         (Some(_), _) => "orders INDEXED BY orders_by_reference",
         (None, Some(_)) => "orders INDEXED BY orders_by_customer",
+        (None, None) if by_day && !named => "orders INDEXED BY orders_by_day",
         (None, None) => "orders",
     };
-    Query::new(rows::ORDER, from, merchant)
+    let query = Query::new(rows::ORDER, from, merchant);
+    let amount = filter.amount.map(captured);
+    amount
+        .iter()
+        .fold(query, Query::of)
         .when("reference =", filter.reference.clone())
         .when("customer_reference =", filter.customer.clone())
         .tracked(filter.tracking_id.as_deref())
+        .of_person(filter.person.as_deref())
         .created(filter.created_from, filter.created_until)
+        .sorted(filter.sorted)
         .page(conn, page, |row| Ok(rows::order(row, merchant)?.order))
 }
 
@@ -57,6 +66,13 @@ pub fn refunds(
                 page,
                 |row| Ok(rows::refund(row)?.0),
             )?
+        } else if waits_outside(filter) {
+            let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
+            let from = "refunds INDEXED BY refunds_by_outside";
+            others(Query::new(rows::REFUND, from, merchant), filter)
+                .also(OUTSIDE)
+                .among("state", &states)
+                .page(conn, page, |row| Ok(rows::refund(row)?.0))?
         } else if filter.states.is_empty() || filter.states.contains(&State::Succeeded) {
             let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
             others(Query::new(rows::REFUND, "refunds", merchant), filter)

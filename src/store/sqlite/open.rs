@@ -13,11 +13,12 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
-use super::{Fail, seal};
+use super::{Fail, people, seal};
 use crate::clock::{Clock, SystemClock};
 use crate::store::anchor::{self, Anchor, Found, Mark};
 use crate::store::facts::Sealing;
 use crate::store::migrations::SQLITE as MIGRATIONS;
+use crate::store::people::WORDS_FROM;
 use crate::store::{Standing, encode};
 
 /// The database's file name in the data directory.
@@ -175,6 +176,9 @@ fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
             continue;
         }
         transaction.execute_batch(migration.sql)?;
+        if migration.number == WORDS_FROM {
+            people::fill(&transaction)?;
+        }
         transaction.execute(
             "INSERT INTO migrations (number, name, checksum) VALUES (?1, ?2, ?3)",
             (migration.number, migration.name, checksum),

@@ -6,8 +6,9 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::Fail;
 use crate::store::page::{cut, forward};
+use crate::store::people::{Asked, asked};
 use crate::store::search::{Condition, List};
-use crate::store::{Page, Slice};
+use crate::store::{Page, Slice, Sorted};
 
 /// Rows of one merchant that meet all conditions, in order of number.
 pub struct Query {
@@ -15,13 +16,15 @@ pub struct Query {
     from: &'static str,
     conditions: String,
     params: Vec<Value>,
+    sorted: Sorted,
 }
 
 impl Query {
     /// `from` is a table whose rows have a merchant and a number, and may name an index.
     pub fn new(columns: &'static str, from: &'static str, merchant: MerchantId) -> Query {
         let params = vec![Value::Integer(merchant.0)];
-        Query { columns, from, conditions: "merchant = ?1".to_owned(), params }
+        let conditions = "merchant = ?1".to_owned();
+        Query { columns, from, conditions, params, sorted: Sorted::Number }
     }
 
     /// A condition without a value, such as what a partial index asks for.
@@ -76,6 +79,46 @@ impl Query {
         .closed(" || ';') > 0")
     }
 
+    /// Orders of customers with these words, when any are given.
+    pub fn of_person(self, person: Option<&str>) -> Query {
+        let Some(text) = person else { return self };
+        let words = asked(text);
+        if words.is_empty() {
+            return self.also("FALSE");
+        }
+        words.into_iter().fold(self, |query, word| {
+            let among = "number IN (SELECT number FROM customer_words WHERE merchant = ?1 AND word";
+            match word {
+                Asked::Whole(word) => query.when(&format!("{among} ="), Some(word)),
+                Asked::Beginning(from, end) => {
+                    query.when(&format!("{among} >="), Some(from)).when("word <", Some(end))
+                }
+            }
+            .closed(")")
+        })
+    }
+
+    /// In order of when the customer ordered, and of number where that is the same.
+    pub fn sorted(mut self, by: Sorted) -> Query {
+        self.sorted = by;
+        self
+    }
+
+    /// On that side of the row with this number, in the list's order.
+    fn beside(self, sign: &str, number: Option<i64>) -> Query {
+        match (self.sorted, number) {
+            (_, None) => self,
+            (Sorted::Number, Some(number)) => self.when(&format!("number {sign}"), Some(number)),
+            (Sorted::Day, Some(number)) => {
+                let left = format!(
+                    "(created_at, number) {sign} (SELECT created_at, number FROM orders \
+                    WHERE merchant = ?1 AND number ="
+                );
+                self.when(&left, Some(number)).closed(")")
+            }
+        }
+    }
+
     /// A condition on lists.
     pub fn of(mut self, condition: &Condition<'_>) -> Query {
         let mut text = condition.text.replace("{merchant}", "?1");
@@ -112,13 +155,15 @@ impl Query {
         read: impl Fn(&Row<'_>) -> Result<T, Fail>,
     ) -> Result<Slice<T>, Fail> {
         let (after, before) = if page.oldest_first { (">", "<") } else { ("<", ">") };
-        let mut query = self
-            .when(&format!("number {after}"), page.after)
-            .when(&format!("number {before}"), page.before);
+        let mut query = self.beside(after, page.after).beside(before, page.before);
         let direction = if page.oldest_first == forward(page) { "ASC" } else { "DESC" };
         query.params.push(Value::Integer(i64::from(page.limit) + 1));
+        let first = match query.sorted {
+            Sorted::Number => String::new(),
+            Sorted::Day => format!("created_at {direction}, "),
+        };
         let sql = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY number {direction} LIMIT ?{}",
+            "SELECT {} FROM {} WHERE {} ORDER BY {first}number {direction} LIMIT ?{}",
             query.columns,
             query.from,
             query.conditions,

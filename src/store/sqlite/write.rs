@@ -9,7 +9,7 @@ use refundry_domain::refund::{Refund, RefundTransaction};
 use refundry_domain::returns::Return;
 use rusqlite::{Connection, params};
 
-use super::Fail;
+use super::{Fail, people};
 use crate::store::encode;
 use crate::store::settle::Loaded;
 
@@ -85,6 +85,7 @@ fn new_order(conn: &Connection, order: &Order, loaded: &Loaded) -> Result<(), Fa
         order.created_at.0,
         order.updated_at.0,
     ])?;
+    people::insert(conn, order)?;
     track(conn, order.merchant, order.id.0, &order.metadata)
 }
 

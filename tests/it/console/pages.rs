@@ -33,6 +33,12 @@ async fn hostile_texts_come_out_as_texts() {
                           "metadata": {"a": evil}});
         let refund = site.post("/v1/refunds", body).once().send().await.expect(201).json();
         let (id, payout) = (&refund["id"], &refund["transactions"][0]["id"]);
+        let body = json!({"order": order, "amount": "1", "to": "store_credit"});
+        let credit = site.post("/v1/refunds", body).once().send().await.expect(201).json();
+        let account = credit["transactions"][0]["provider_reference"].as_str().unwrap();
+        let spend = json!({"amount": "0.10", "reference": evil});
+        let spend = site.post(&format!("/v1/credit_accounts/{account}/spend"), spend).once();
+        let spend = spend.send().await.expect(201).id();
         let body = json!({"order": order, "reference": unique, "reason": evil,
                           "items": [{"line": 1, "quantity": 1, "reason": evil}]});
         let back = site.post("/v1/returns", body).send().await.expect(201).id();
@@ -54,6 +60,10 @@ async fn hostile_texts_come_out_as_texts() {
             format!("/console/returns/{back}"),
             format!("/console/webhooks/{hook}"),
             format!("/console/orders?{}", encoded(&[("reference", evil), ("customer", evil)])),
+            format!("/console/orders?{}", encoded(&[("person", evil), ("amount", evil)])),
+            format!("/console/orders/{order}/return"),
+            format!("/console/credits?{}", encoded(&[("customer", evil)])),
+            format!("/console/credits/{account}?undo={spend}"),
             "/console/keys".to_owned(),
             "/console/webhooks".to_owned(),
             format!("/console/audit?order={order}"),
@@ -64,7 +74,7 @@ async fn hostile_texts_come_out_as_texts() {
         }
         let found = clerk.get(&site, &format!("/console/search?{search}")).send().await;
         check(&text(&found), "search");
-        for list in ["orders", "refunds", "returns", "owed?who=manual", "audit"] {
+        for list in ["orders", "refunds", "returns", "credits", "owed?who=manual", "audit"] {
             let joint = if list.contains('?') { "&" } else { "?" };
             let path = format!("/console/{list}{joint}format=csv");
             let answer = clerk.get(&site, &path).send().await.expect(200);

@@ -182,7 +182,8 @@ impl Site {
 }
 
 /// Half an hour of idleness, half a day in all.
-pub const SESSIONS: Rules = Rules { idle_ms: 30 * 60 * 1000, life_ms: 12 * 60 * 60 * 1000 };
+pub const SESSIONS: Rules =
+    Rules { idle_ms: 30 * 60 * 1000, life_ms: 12 * 60 * 60 * 1000, secure: false };
 
 /// Webhooks to this machine only.
 pub fn counter(links: &Arc<Links>) -> Counter {

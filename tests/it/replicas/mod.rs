@@ -3,6 +3,7 @@
 mod busy;
 mod copying;
 mod credits;
+mod reports;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

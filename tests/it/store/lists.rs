@@ -192,6 +192,7 @@ fn order_filters(model: &Model) -> Vec<OrderFilter> {
                         tracking_id: tracked.map(str::to_owned),
                         created_from,
                         created_until,
+                        ..OrderFilter::default()
                     });
                 }
             }
@@ -221,6 +222,8 @@ fn refund_filters(model: &Model) -> Vec<RefundFilter> {
         vec![State::Pending, State::Failed, State::Pending],
         vec![State::Canceled, State::Succeeded, State::Unconfirmed],
         vec![State::Processing, State::Reversed, State::NeedsAttention, State::RequiresInformation],
+        vec![State::NeedsAttention, State::Processing],
+        vec![State::Processing],
     ];
     let orders = [None, middle(model.refunds.values().map(|row| row.order)), Some(OrderId(1))];
     let returns = [None, middle(model.refunds.values().filter_map(|row| row.return_id))];
@@ -228,7 +231,12 @@ fn refund_filters(model: &Model) -> Vec<RefundFilter> {
     for states in &states {
         for order in orders {
             for return_id in returns {
-                for execution in [None, Some(Execution::Automatic), Some(Execution::Manual)] {
+                for execution in [
+                    None,
+                    Some(Execution::Automatic),
+                    Some(Execution::Manual),
+                    Some(Execution::Notify),
+                ] {
                     for to in [None, Some(Destination::Cash)] {
                         let created_from = times(model)[filters.len() % 3];
                         let created_until = times(model)[filters.len() % 5 % 3];

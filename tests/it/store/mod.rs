@@ -4,10 +4,12 @@
 mod anchor;
 mod commands;
 pub mod credits;
+mod found;
 mod lists;
 mod notes;
 mod outside;
 mod refunds;
+mod reports;
 mod search;
 mod tokens;
 mod verify;

@@ -1,0 +1,116 @@
+//! Verifications that were asked for on a page: they run in the background, one at a time, and what
+//! became of each merchant's last one is remembered by this process alone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use refundry_domain::ids::{MerchantId, Timestamp};
+
+use crate::dialects::shared::right::{Administers, Right};
+use crate::ledger::verify::{Counts, Report};
+
+/// How many findings a page shows; `refundry verify` tells all.
+pub const SHOWN: usize = 20;
+
+#[derive(Clone)]
+pub struct Proof {
+    pub by: String,
+    pub began: Timestamp,
+    /// What was looked at so far.
+    pub counts: Counts,
+    pub ended: Option<(Timestamp, Ended)>,
+}
+
+#[derive(Clone)]
+pub enum Ended {
+    Looked {
+        findings: Vec<String>,
+        further: u64,
+        unsettled: u64,
+    },
+    /// It could not look.
+    Failed(String),
+}
+
+#[derive(Default)]
+struct Known {
+    running: bool,
+    last: HashMap<MerchantId, Proof>,
+}
+
+#[derive(Clone, Default)]
+pub struct Proofs(Arc<Mutex<Known>>);
+
+impl Proofs {
+    pub fn last(&self, merchant: MerchantId) -> Option<Proof> {
+        self.0.lock().last.get(&merchant).cloned()
+    }
+
+    /// Begins one, unless another is under way, of whatever merchant.
+    pub fn begin(&self, right: Right<Administers>) -> bool {
+        let (merchant, by) = (right.caller().merchant, right.caller().by.to_string());
+        let began = right.now();
+        {
+            let mut known = self.0.lock();
+            if known.running {
+                return false;
+            }
+            known.running = true;
+            let proof = Proof { by, began, counts: Counts::default(), ended: None };
+            known.last.insert(merchant, proof);
+        }
+        let proofs = self.clone();
+        tokio::spawn(async move {
+            // Also when the look is broken off by a panic.
+            let _running = Running(proofs.clone());
+            let told = proofs.clone();
+            let mut progress = move |counts: &Counts| told.with(merchant, |it| it.counts = *counts);
+            let ended = match right.verify(&mut progress).await {
+                Ok(report) => {
+                    proofs.with(merchant, |it| it.counts = report.counts);
+                    looked(&report)
+                }
+                Err(error) => Ended::Failed(error.to_string()),
+            };
+            let at = right.now();
+            proofs.with(merchant, |it| it.ended = Some((at, ended)));
+        });
+        true
+    }
+
+    fn with(&self, merchant: MerchantId, change: impl FnOnce(&mut Proof)) {
+        if let Some(proof) = self.0.lock().last.get_mut(&merchant) {
+            change(proof);
+        }
+    }
+}
+
+fn looked(report: &Report) -> Ended {
+    let all = report.findings.len();
+    let findings = report
+        .findings
+        .iter()
+        .take(SHOWN)
+        .map(|finding| format!("{} {}: {}", finding.kind, finding.number, finding.what));
+    let hidden = u64::try_from(all.saturating_sub(SHOWN)).unwrap_or(u64::MAX);
+    Ended::Looked {
+        findings: findings.collect(),
+        further: report.further_findings.saturating_add(hidden),
+        unsettled: report.unsettled,
+    }
+}
+
+/// Lets the next one begin when it goes.
+struct Running(Proofs);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut known = self.0.0.lock();
+        known.running = false;
+        for proof in known.last.values_mut().filter(|proof| proof.ended.is_none()) {
+            let why = "it was broken off".to_owned();
+            proof.ended = Some((proof.began, Ended::Failed(why)));
+        }
+    }
+}
