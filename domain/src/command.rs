@@ -38,6 +38,9 @@ pub enum Command {
     /// The customer's bank details, sealed before they come here.
     GiveInformation {
         sealed: Vec<u8>,
+        /// The wait that they answer, by its end: then they are refused once somebody else has
+        /// answered it. None puts them in the place of others, as long as nobody pays to those.
+        answers: Option<Timestamp>,
     },
     /// The time for something has run out; changes nothing when it was done meanwhile.
     Expire,

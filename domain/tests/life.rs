@@ -17,7 +17,7 @@ use support::{
 };
 
 fn information() -> Command {
-    Command::GiveInformation { sealed: vec![7; 9] }
+    Command::GiveInformation { sealed: vec![7; 9], answers: None }
 }
 
 fn dispute(desk: &Desk, at: usize, amount: Option<&str>) -> Command {

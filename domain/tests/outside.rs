@@ -142,7 +142,7 @@ fn only_the_platform_that_is_silent_is_given_up_on() {
 }
 
 fn information() -> Command {
-    Command::GiveInformation { sealed: b"v3000sealed".to_vec() }
+    Command::GiveInformation { sealed: b"v3000sealed".to_vec(), answers: None }
 }
 
 #[test]
@@ -156,6 +156,23 @@ fn bank_details_go_once_they_are_not_needed_and_their_last_four_stay() {
     let changes = desk.hear(0, done()).unwrap();
     assert_eq!(names(&changes), ["refund.succeeded", "refund.details_purged"]);
     assert_eq!(desk.refund().information.as_deref(), Some(&b"v3000"[..]));
+}
+
+#[test]
+fn a_wait_is_answered_once_and_not_by_an_answer_to_another_one() {
+    let of = |answers| Command::GiveInformation { sealed: b"v3000sealed".to_vec(), answers };
+    let mut ask = amount("2.00");
+    ask.to = Destination::BankTransfer;
+    let mut desk = Desk::paid(&[("sandbox", "10.00")]);
+    desk.policy.ask_bank_details = true;
+    desk.request(ask).unwrap();
+    let due = desk.refund().information_due.unwrap();
+    let other = desk.run(&of(Some(due.after_ms(1)))).unwrap_err();
+    assert_eq!((other.code(), desk.state()), ("wrong_state", State::RequiresInformation));
+    desk.run(&of(Some(due))).unwrap();
+    assert_eq!(desk.state(), State::Processing);
+    assert_eq!(desk.run(&of(Some(due))).unwrap_err().code(), "wrong_state");
+    assert_eq!(names(&desk.run(&of(None)).unwrap()), ["refund.updated"], "a correction");
 }
 
 #[test]

@@ -32,7 +32,6 @@ use crate::access::links::Links;
 use crate::access::secret;
 use crate::clock::Clock;
 use crate::dialects::shared::body;
-use crate::dialects::shared::transfers::details_once;
 use crate::dialects::{Peer, Served};
 use crate::ledger::{Answered, Fault, Ledger};
 
@@ -264,24 +263,24 @@ impl Desk {
             Err(error) => return trouble(&error),
         };
         let ledger = self.ledger.clone();
-        let claim = details_once(refund, open.due);
+        let answers = Some(open.due);
         // Whoever hangs up does not stop it half way.
         let done = tokio::spawn(async move {
             let caller = Caller::internal(merchant, "customer");
-            let give = Command::GiveInformation { sealed };
-            ledger.carry_out(&caller, Target::Refund(refund), give, Some(claim), false).await
+            let give = Command::GiveInformation { sealed, answers };
+            ledger.carry_out(&caller, Target::Refund(refund), give, None, false).await
         });
         match done.await {
             Ok(Ok(Answered::Done { book, .. })) => match book.refund {
                 Some(refund) => self.standing(Open { refund, ..*open }, Entered::default()),
                 None => Said::Gone,
             },
-            Ok(Ok(Answered::Refused { .. })) => Said::Gone,
-            Ok(Ok(Answered::Replayed(_))) => match self.open(merchant, refund, open.due).await {
+            // Somebody else was first: what stands is shown.
+            Ok(Ok(Answered::Refused { .. })) => match self.open(merchant, refund, open.due).await {
                 Ok(open) => self.standing(open, Entered::default()),
                 Err(said) => said,
             },
-            Ok(Ok(Answered::KeyReused)) => Said::Trouble,
+            Ok(Ok(Answered::Replayed(_) | Answered::KeyReused)) => Said::Trouble,
             Ok(Err(Fault::InProgress)) => Said::Busy,
             Ok(Err(error @ Fault::Store(_))) => trouble(&error),
             Err(error) => trouble(&error),

@@ -4,6 +4,7 @@
 //! its lane reads on from there, sends, and moves the cursor in the commit that writes the
 //! deliveries down. A crash in between repeats messages under the same ids, and skips none.
 
+mod kept;
 pub mod key_pair;
 mod lane;
 mod queue;
@@ -40,11 +41,14 @@ pub struct Message {
     /// Where it is sent instead of the endpoint's own address. The format sees to it that the host
     /// is the endpoint's, whose address was checked.
     pub to: Option<Uri>,
+    /// What of the body is for the receiver alone: cut out of what is kept of its answer.
+    pub hidden: Vec<String>,
 }
 
 impl Message {
     pub fn json(body: impl Into<Bytes>) -> Message {
-        Message { content_type: "application/json", body: body.into(), to: None }
+        let hidden = Vec::new();
+        Message { content_type: "application/json", body: body.into(), to: None, hidden }
     }
 }
 

@@ -9,14 +9,14 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use refundry_domain::ids::Timestamp;
 use refundry_domain::webhook::{Delivery, Endpoint, Try};
 
+use super::kept::Hidden;
 use super::queue::Job;
 use super::secrets::Secrets;
 use super::{Format, Message, Parts, Signing, schedule};
 use crate::outbound::{Call, Failure, Reply};
 use crate::store::{Event, EventFilter, Page, StoreError};
 
-/// How much of an answer is kept, and how much of the reason why there is none.
-const ANSWER_KEPT: usize = 256;
+/// How much is kept of the reason why there is no answer.
 const ERROR_KEPT: usize = 300;
 
 /// An endpoint as it is called.
@@ -89,7 +89,10 @@ async fn call(parts: &Parts, target: &Target, event: &Event, message: Message) -
     let own = message.to.is_none();
     let uri = message.to.clone().unwrap_or_else(|| target.uri.clone());
     let mut call = Call::new(Method::POST, uri, deadline);
+    let mut hidden = Hidden::default();
+    secrets.iter().chain(&message.hidden).for_each(|text| hidden.add(text));
     for (name, value) in target.format.sign(&message, &signing) {
+        hidden.add_field(name, &value);
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value))
         {
@@ -100,10 +103,15 @@ async fn call(parts: &Parts, target: &Target, event: &Event, message: Message) -
     call.body = message.body;
     let began = Instant::now();
     let answered = parts.client.call(call).await;
-    said(answered, own, now, began.elapsed())
+    said(answered, own, &hidden, (now, began.elapsed()))
 }
 
-fn said(answered: Result<Reply, Failure>, own: bool, at: Timestamp, took: Duration) -> Verdict {
+fn said(
+    answered: Result<Reply, Failure>,
+    own: bool,
+    hidden: &Hidden,
+    (at, took): (Timestamp, Duration),
+) -> Verdict {
     let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
     match answered {
         Ok(reply) => {
@@ -117,8 +125,7 @@ fn said(answered: Result<Reply, Failure>, own: bool, at: Timestamp, took: Durati
                 .status
                 .is_redirection()
                 .then(|| "it redirects, and redirects are not followed".to_owned());
-            let bytes = &reply.body[..reply.body.len().min(ANSWER_KEPT)];
-            let answer = String::from_utf8_lossy(bytes).into_owned();
+            let answer = hidden.beginning(&reply.body);
             let with = Try { at, took_ms, status: Some(status), error, answer };
             Verdict::Tried { with, pause, gone: own && status == 410 }
         }

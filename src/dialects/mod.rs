@@ -66,9 +66,9 @@ pub const ALL: [Dialect; 6] = [
 /// In whose words webhook endpoints can be told.
 pub fn formats(links: Arc<Links>) -> Formats {
     Formats::of(vec![
-        Arc::new(native::format::WithLinks::new(links)),
+        Arc::new(native::format::WithLinks::new(links.clone())),
         Arc::new(begateway::format::Begateway),
-        Arc::new(digitalriver::format::DigitalRiver),
+        Arc::new(digitalriver::format::DigitalRiver(Some(links))),
         Arc::new(returngo::format::ReturnGo),
     ])
 }

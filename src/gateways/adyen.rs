@@ -249,16 +249,8 @@ impl Gateway for Adyen {
         &self.name
     }
 
-    fn abilities(&self) -> Abilities {
-        Abilities::full()
-    }
-
-    fn deduplicates(&self) -> bool {
-        CONNECTOR.deduplicates
-    }
-
-    fn can_be_asked(&self) -> bool {
-        CONNECTOR.can_be_asked
+    fn connector(&self) -> Option<&'static Connector> {
+        Some(&CONNECTOR)
     }
 
     fn reports_within_ms(&self) -> Option<i64> {

@@ -211,16 +211,8 @@ impl Gateway for Braintree {
         &self.name
     }
 
-    fn abilities(&self) -> Abilities {
-        Abilities::full()
-    }
-
-    fn deduplicates(&self) -> bool {
-        CONNECTOR.deduplicates
-    }
-
-    fn can_be_asked(&self) -> bool {
-        CONNECTOR.can_be_asked
+    fn connector(&self) -> Option<&'static Connector> {
+        Some(&CONNECTOR)
     }
 
     async fn pay(&self, attempt: &Attempt) -> Outcome {

@@ -140,16 +140,12 @@ impl Gateway for Http {
         &self.name
     }
 
+    fn connector(&self) -> Option<&'static Connector> {
+        Some(&CONNECTOR)
+    }
+
     fn abilities(&self) -> Abilities {
         stated_abilities(&self.settings)
-    }
-
-    fn deduplicates(&self) -> bool {
-        CONNECTOR.deduplicates
-    }
-
-    fn can_be_asked(&self) -> bool {
-        CONNECTOR.can_be_asked
     }
 
     async fn pay(&self, attempt: &Attempt) -> Outcome {

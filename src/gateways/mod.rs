@@ -26,6 +26,8 @@ use refundry_domain::money::{Currency, Money};
 use refundry_domain::outcome::Outcome;
 use refundry_domain::policy::Abilities;
 
+use connectors::{Connector, Texts};
+
 /// One attempt to give a part of a payment back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -109,12 +111,25 @@ pub enum Unheard {
 pub trait Gateway: Send + Sync {
     /// The provider's name, as payments carry it.
     fn name(&self) -> &str;
+    /// What kind of provider it is, from which the next three follow; one that is built in is of no
+    /// kind and says them itself.
+    fn connector(&self) -> Option<&'static Connector> {
+        None
+    }
     /// What the rules need to know of it.
-    fn abilities(&self) -> Abilities;
-    /// Whether the provider carries out a key at most once, however often it is sent.
-    fn deduplicates(&self) -> bool;
+    fn abilities(&self) -> Abilities {
+        self.connector()
+            .map_or_else(Abilities::full, |connector| (connector.abilities)(&Texts::new()))
+    }
+    /// Whether the provider carries out a key at most once, however often it is sent. Nothing is
+    /// believed to that nobody says it of.
+    fn deduplicates(&self) -> bool {
+        self.connector().is_some_and(|connector| connector.deduplicates)
+    }
     /// Whether [`Gateway::ask`] can tell what became of an attempt.
-    fn can_be_asked(&self) -> bool;
+    fn can_be_asked(&self) -> bool {
+        self.connector().is_some_and(|connector| connector.can_be_asked)
+    }
     /// How many attempts it may be given at once, unless the operator says otherwise.
     fn concurrency(&self) -> usize {
         64

@@ -9,10 +9,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use refundry_domain::command::Command;
+use refundry_domain::credit::CreditCommand;
 
 use crate::connections::breaker::Circuit;
 use crate::delivery::Counts;
-use crate::ledger::{Answered, Fault};
+use crate::ledger::{Answered, Fault, Seen};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -136,21 +137,25 @@ impl Metrics {
         }
     }
 
-    pub fn command(&self, command: &Command, answered: Result<&Answered, &Fault>) {
-        let result = match answered {
-            Ok(Answered::Done { .. }) => "done",
-            Ok(Answered::Refused { .. }) => "refused",
-            Ok(Answered::Replayed(_)) => "replayed",
-            Ok(Answered::KeyReused) => "key_reused",
-            Err(Fault::InProgress) => "in_progress",
-            Err(Fault::Store(_)) => "fault",
-        };
-        let verb = verb(command);
-        self.commands.get_or_create(&Verb { verb, result }).inc();
-        if let Ok(Answered::Done { book, .. }) = answered
-            && let Some(refund) = &book.refund
-        {
-            self.refunds.get_or_create(&Left { verb, state: refund.state.name() }).inc();
+    pub fn command(&self, seen: Seen<'_>) {
+        match seen {
+            Seen::OfOrder(command, answered) => {
+                let verb = verb(command);
+                self.commands.get_or_create(&Verb { verb, result: result(answered) }).inc();
+                if let Ok(Answered::Done { book, .. }) = answered
+                    && let Some(refund) = &book.refund
+                {
+                    self.refunds.get_or_create(&Left { verb, state: refund.state.name() }).inc();
+                }
+            }
+            Seen::OfCredit(command, answered) => {
+                let verb = match command {
+                    CreditCommand::Spend { .. } => "spend_credit",
+                    CreditCommand::Undo { .. } => "undo_spend",
+                    CreditCommand::IssueCode(_) => "issue_code",
+                };
+                self.commands.get_or_create(&Verb { verb, result: result(answered) }).inc();
+            }
         }
     }
 
@@ -160,6 +165,17 @@ impl Metrics {
         // Writing to a string cannot fail.
         let _ = text::encode(&mut out, &self.registry);
         out
+    }
+}
+
+fn result<T>(answered: Result<&Answered<T>, &Fault>) -> &'static str {
+    match answered {
+        Ok(Answered::Done { .. }) => "done",
+        Ok(Answered::Refused { .. }) => "refused",
+        Ok(Answered::Replayed(_)) => "replayed",
+        Ok(Answered::KeyReused) => "key_reused",
+        Err(Fault::InProgress) => "in_progress",
+        Err(Fault::Store(_)) => "fault",
     }
 }
 

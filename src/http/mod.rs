@@ -53,8 +53,8 @@ pub fn site(
     let mut metrics = Metrics::default();
     metrics.register_webhooks(&counter.counts);
     let metrics = Arc::new(metrics);
-    let seen = metrics.clone();
-    ledger.observe(Box::new(move |command, answered| seen.command(command, answered)));
+    let counts = metrics.clone();
+    ledger.observe(Box::new(move |seen| counts.command(seen)));
     let gate = Arc::new(Gate::new(store, clock.clone()));
     let health = health::router(ledger.clone(), metrics.clone(), connections.clone());
     let customers = customer::router(ledger.clone(), links.clone(), clock.clone());

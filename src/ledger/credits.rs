@@ -5,7 +5,7 @@ use std::sync::Arc;
 use refundry_domain::credit::{CreditBook, CreditCommand};
 use refundry_domain::ids::AccountId;
 
-use super::{Answered, Fault, Ledger};
+use super::{Answered, Fault, Ledger, Seen};
 use crate::access::Caller;
 use crate::store::Claim;
 use crate::store::credits::CreditIntent;
@@ -20,13 +20,31 @@ impl Ledger {
         claim: Option<Claim<CreditBook>>,
         dry_run: bool,
     ) -> Result<Answered<CreditBook>, Fault> {
+        let command = Arc::new(command);
+        let answered = self.settle_credit(caller, account, command.clone(), claim, dry_run).await;
+        if let Some(observer) = self.observer.get()
+            && !dry_run
+        {
+            observer(Seen::OfCredit(&command, answered.as_ref()));
+        }
+        answered
+    }
+
+    async fn settle_credit(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        command: Arc<CreditCommand>,
+        claim: Option<Claim<CreditBook>>,
+        dry_run: bool,
+    ) -> Result<Answered<CreditBook>, Fault> {
         let _running = self.enter(caller.merchant, claim.as_ref())?;
         let intent = CreditIntent {
             merchant: caller.merchant,
             by: caller.by.clone(),
             at: self.clock.now(),
             account,
-            command: Arc::new(command),
+            command,
             claim,
             dry_run,
         };

@@ -15,6 +15,7 @@ use parking_lot::{Mutex, RwLock};
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::{Command, Target};
+use refundry_domain::credit::{CreditBook, CreditCommand};
 use refundry_domain::ids::{MerchantId, Timestamp, TransactionId};
 use refundry_domain::merchant::{Administration, Settings};
 use refundry_domain::policy::{Abilities, Policy};
@@ -42,8 +43,15 @@ pub type Hint = (MerchantId, Work);
 /// What the rules need to know of a merchant's own connection, by its connector and settings.
 pub type Able = fn(&str, &BTreeMap<String, String>) -> Option<Abilities>;
 
-/// Told of every command and what became of it.
-pub type Observer = Box<dyn Fn(&Command, Result<&Answered, &Fault>) + Send + Sync>;
+/// A command that was carried out, or tried to be, and what became of it.
+#[derive(Clone, Copy)]
+pub enum Seen<'a> {
+    OfOrder(&'a Command, Result<&'a Answered, &'a Fault>),
+    OfCredit(&'a CreditCommand, Result<&'a Answered<CreditBook>, &'a Fault>),
+}
+
+/// Told of every command.
+pub type Observer = Box<dyn Fn(Seen<'_>) + Send + Sync>;
 
 pub struct Ledger {
     store: Arc<dyn Store>,
@@ -186,7 +194,7 @@ impl Ledger {
         if let Some(observer) = self.observer.get()
             && !dry_run
         {
-            observer(&command, answered.as_ref());
+            observer(Seen::OfOrder(&command, answered.as_ref()));
         }
         answered
     }

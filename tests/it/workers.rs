@@ -421,7 +421,7 @@ async fn a_given_request_is_paid_and_does_not_run_out() {
     let (liar, at) = world(true, true).await;
     let order = at.order(&[("liar", "bank_transfer", "ch_1", "100.00")]).await;
     let refund = at.request(order, "10.00").await.unwrap();
-    let give = Command::GiveInformation { sealed: vec![1, 2, 3] };
+    let give = Command::GiveInformation { sealed: vec![1, 2, 3], answers: None };
     at.ask(Target::Refund(refund), give).await.unwrap();
     at.pay.tick().await;
     at.clock.advance_ms(31 * 24 * 60 * 60 * 1000);

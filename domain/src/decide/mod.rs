@@ -63,8 +63,8 @@ pub fn decide(
         Command::Confirm { may_approve } => refunds::confirm(&mut draft, *may_approve, context),
         Command::Cancel { reason } => refunds::cancel(&mut draft, reason.as_deref(), context),
         Command::Retry => retry::retry(&mut draft, context),
-        Command::GiveInformation { sealed } => {
-            outside::give_information(&mut draft, sealed, context)
+        Command::GiveInformation { sealed, answers } => {
+            outside::give_information(&mut draft, sealed, *answers, context)
         }
         Command::Expire => outside::expire(&mut draft, context),
         Command::Start { worker, lease_ms } => {

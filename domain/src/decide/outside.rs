@@ -124,9 +124,17 @@ pub fn watch(draft: &mut Draft, waited: bool, context: &Context<'_>) {
 pub fn give_information(
     draft: &mut Draft,
     sealed: &[u8],
+    answers: Option<Timestamp>,
     context: &mut Context<'_>,
 ) -> Result<(), Refusal> {
     let refund = draft.refund();
+    if answers.is_some() && refund.information_due != answers {
+        return Err(Refusal::WrongState {
+            refund: refund.id,
+            state: refund.state,
+            verb: "given the information that was waited for",
+        });
+    }
     // One that is on its way goes to the account that its file names: then none of them changes.
     let by_hand = |state| {
         let mut rows = refund.transactions.iter();

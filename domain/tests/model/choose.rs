@@ -131,7 +131,12 @@ fn of_refund(random: &mut Random, scale: Scale, shop: &Shop) -> Option<Step> {
         4..=7 => Command::Confirm { may_approve: random.one_in(2) },
         8..=10 => Command::Cancel { reason: random.maybe(2, |_| "changed my mind".to_owned()) },
         11..=14 => Command::Retry,
-        15..=18 => Command::GiveInformation { sealed: vec![1; 9] },
+        15..=18 => Command::GiveInformation {
+            sealed: vec![1; 9],
+            answers: random
+                .maybe(2, |_| ())
+                .and_then(|()| shop.refunds.get(&refund).and_then(|row| row.information_due)),
+        },
         _ => Command::Expire,
     };
     Some(Step { refund: Some(refund), ..Step::of_order(command) })

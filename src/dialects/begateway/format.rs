@@ -5,13 +5,14 @@ use hyper::Uri;
 use refundry_domain::ids::{OrderId, OrderRef, Timestamp, TransactionId};
 use refundry_domain::order::{Metadata, Order};
 use refundry_domain::refund::{RefundTransaction, TransactionState};
-use refundry_domain::webhook::Endpoint;
+use refundry_domain::webhook::{Endpoint, PING};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::call::Voice;
 use super::sheet::{Sheet, notes, status_of};
+use super::wire::time;
 use crate::delivery::{Format, Message, Signing, key_pair};
 use crate::store::facts::{Moved, Requested};
 use crate::store::{Event, Movement, Store, StoreError};
@@ -172,6 +173,12 @@ async fn message(
     event: &Event,
     host: Option<&str>,
 ) -> Result<Option<Message>, StoreError> {
+    if event.name == PING {
+        // About no transaction, so that nobody looks for one.
+        let ping =
+            json!({"id": format!("evt_{}", event.id), "created_at": time(event.at, Voice::Beyag)});
+        return Ok(Some(Message::json(json!({ "ping": ping }).to_string().into_bytes())));
+    }
     let Some(sheet) = sheet(books, event).await? else { return Ok(None) };
     let to = match host {
         None => None,

@@ -66,6 +66,7 @@ static ROUTES: &[Route] = &[
     delete("/beyag/payments/{uid}", Beyag, UNSUPPORTED),
     get("/beyag/transactions/{uid}", Beyag, SHOW),
     post("/beyag/transactions/{uid}", Beyag, UNSUPPORTED),
+    post("/beyag/transactions/{uid}/renotify", Beyag, |route| serve(route, told::renotify)),
     get("/beyag/transactions/tracking_id/{tracking_id}", Beyag, |route| {
         serve(route, transactions::list)
     }),

@@ -1,20 +1,27 @@
 //! Where the outcome of a request is told: for each host that a request names there is one webhook
 //! endpoint in this API's format.
 
-use refundry_domain::webhook::{Endpoint, EndpointChange, NewEndpoint};
+use refundry_domain::ids::EventId;
+use refundry_domain::webhook::{Endpoint, EndpointChange, EndpointState, NewEndpoint};
 
-use super::call::Voice;
-use super::format::{ADDRESSED, Credentials, NAME, Secret, is_addressed, origin, place};
+use serde_json::{Value, json};
+
+use super::call::{Answered, Call, Voice, json as answer};
+use super::format::{ADDRESSED, Begateway, Credentials, NAME, Secret, is_addressed, origin, place};
 use super::refusals::No;
+use super::sheet::{Sheet, find};
+use super::wire::Uid;
 use crate::delivery::secrets::Secrets;
 use crate::dialects::shared::right::{Right, Writes};
-use crate::store::Administered;
+use crate::store::{Administered, EventFilter, Page};
 
 /// How many hosts of a merchant are told.
 const HOSTS_MOST: usize = 20;
 const ENDPOINTS_MOST: usize = 50;
 /// How often it is tried again when somebody else changed the endpoint meanwhile.
 const TRIES: usize = 5;
+/// How many events of a refund or payment are looked through for its newest notification.
+const EVENTS_MOST: u32 = 100;
 
 /// Sees to it that what happens from now on is told at this address. `credentials` are those of
 /// the request that names it: no other host or path is ever sent them.
@@ -139,4 +146,46 @@ fn sealed(right: &Right<Writes>, secret: &Secret) -> Result<Vec<u8>, No> {
         tracing::error!(%error, "a key pair cannot be sealed");
         No::system(500, "The server could not keep the key pair.")
     })
+}
+
+/// Sends the newest notification of a transaction again, to where its request said.
+pub async fn renotify(right: Right<Writes>, call: Call) -> Answered {
+    let sheet = match Uid::parse(&call.name) {
+        Some(uid) => find(&right, uid).await?,
+        None => None,
+    };
+    let sheet = sheet.ok_or_else(|| No::not_found(call.voice))?;
+    let host = sheet.address().and_then(|url| url.parse().ok()).and_then(|url| origin(&url));
+    let fits = |one: &Endpoint| {
+        is_addressed(one)
+            && one.state == EndpointState::Enabled
+            && one.url.parse().ok().and_then(|url| origin(&url)) == host
+    };
+    let endpoint = right.endpoints().await?.into_iter().find(fits).filter(|_| host.is_some());
+    let (Some(endpoint), Some(event)) = (endpoint, newest(&right, &sheet).await?) else {
+        let text = "Nobody is told of this transaction.".to_owned();
+        return Err(No::invalid(call.voice, vec![(ADDRESSED.to_owned(), text)]));
+    };
+    right.change_endpoint(endpoint.id, EndpointChange::Redeliver { events: vec![event] }).await?;
+    Ok(answer(200, &json!({"response": {"message": "The notification is sent again."}})))
+}
+
+/// The newest event that a notification of this transaction is made of.
+async fn newest(right: &Right<Writes>, sheet: &Sheet) -> Result<Option<EventId>, No> {
+    let subject = match sheet {
+        Sheet::In { payment, .. } => payment.id.0,
+        Sheet::Back { refund, .. } => refund.id.0,
+        Sheet::Unpaid(order) => order.id.0,
+    };
+    let filter = EventFilter { subject: Some(subject), ..EventFilter::default() };
+    let page = Page { after: None, before: None, limit: EVENTS_MOST, oldest_first: false };
+    let uid = sheet.uid().to_string();
+    for event in right.events(filter, page).await?.rows {
+        let Some(message) = right.told(&Begateway, &event).await? else { continue };
+        let told: Value = serde_json::from_slice(&message.body).unwrap_or_default();
+        if told.pointer("/transaction/uid").and_then(Value::as_str) == Some(uid.as_str()) {
+            return Ok(Some(event.id));
+        }
+    }
+    Ok(None)
 }

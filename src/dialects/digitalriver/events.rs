@@ -35,7 +35,7 @@ async fn find(right: &Right<Reads>, number: i64) -> Result<Option<Event>, StoreE
 }
 
 async fn view(right: &Right<Reads>, event: &Event) -> Result<Option<Box<RawValue>>, StoreError> {
-    let message = right.told(&DigitalRiver, event).await?;
+    let message = right.told(&DigitalRiver(None), event).await?;
     let text = message.and_then(|message| String::from_utf8(message.body.to_vec()).ok());
     Ok(text.and_then(|text| RawValue::from_string(text).ok()))
 }

@@ -1,12 +1,16 @@
 //! Events as Digital River tells them, and its signature.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use refundry_domain::webhook::Endpoint;
+use refundry_domain::ids::RefundId;
+use refundry_domain::webhook::{Endpoint, PING};
 use ring::hmac;
 
 use super::told;
+use crate::access::links::{Link, LinkError, Links};
 use crate::delivery::{Format, Message, Signing, covers, sign};
 use crate::dialects::shared::dates;
 use crate::store::{Event, Store, StoreError};
@@ -16,8 +20,37 @@ pub const NAME: &str = "digitalriver";
 const SECRET: std::ops::RangeInclusive<usize> = 16..=200;
 /// The longest name of a type of event.
 const TYPE_MOST: usize = 100;
+/// The usual name of an event with which a refund begins to wait for bank details.
+const WAITS: &str = "refund.pending_information";
 
-pub struct DigitalRiver;
+/// Without links, no token stands in what is told.
+pub struct DigitalRiver(pub Option<Arc<Links>>);
+
+impl DigitalRiver {
+    /// Of a refund that still waits, when the event says that it begins to.
+    async fn link(
+        &self,
+        books: &dyn Store,
+        event: &Event,
+        name: &str,
+    ) -> Result<Option<Link>, StoreError> {
+        let Some(links) = self.0.as_ref().filter(|_| told::usual(event) == Some(WAITS)) else {
+            return Ok(None);
+        };
+        if !name.starts_with("refund.") {
+            return Ok(None);
+        }
+        let Some(refund) = books.refund(event.merchant, RefundId(event.subject)).await? else {
+            return Ok(None);
+        };
+        links.of(event.merchant, &refund).await.map_err(|error| match error {
+            LinkError::Store(error) => error,
+            error @ (LinkError::Seal(_) | LinkError::NoRandomness(_)) => {
+                StoreError::Unavailable(error.to_string())
+            }
+        })
+    }
+}
 
 /// The name under which an endpoint with these subscriptions is told of an event: the usual one
 /// when it wants it, else another of it. The ledger's own names are told to who asks for them in
@@ -71,7 +104,7 @@ impl Format for DigitalRiver {
         event: &Event,
     ) -> Result<Option<Message>, StoreError> {
         let Some(name) = told::usual(event) else { return Ok(None) };
-        Ok(told::envelope(books, event, name, Vec::new()).await?.map(Message::json))
+        Ok(told::envelope(books, event, name, Vec::new(), None).await?.map(Message::json))
     }
 
     async fn message_to(
@@ -80,9 +113,15 @@ impl Format for DigitalRiver {
         books: &dyn Store,
         event: &Event,
     ) -> Result<Option<Message>, StoreError> {
-        let Some(name) = name(&endpoint.events, event) else { return Ok(None) };
         let ids = vec![format!("wh_{}", endpoint.id)];
-        Ok(told::envelope(books, event, name, ids).await?.map(Message::json))
+        if event.name == PING {
+            return Ok(Some(Message::json(told::ping(event, ids))));
+        }
+        let Some(name) = name(&endpoint.events, event) else { return Ok(None) };
+        let link = self.link(books, event, name).await?;
+        let hidden = link.iter().map(|link| link.token.clone()).collect();
+        let body = told::envelope(books, event, name, ids, link).await?;
+        Ok(body.map(|body| Message { hidden, ..Message::json(body) }))
     }
 
     /// `DigitalRiver-Signature: <time>, <signature>`, with a signature for each secret.

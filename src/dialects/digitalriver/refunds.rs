@@ -105,7 +105,11 @@ async fn find<S: Shows>(right: &Right<S>, name: &str) -> Result<(Refund, Book), 
 pub async fn show(right: Right<Reads>, call: Call) -> Answered {
     call.no_fields()?;
     let (refund, book) = find(&right, &call.name).await?;
-    Ok(shown(&RefundView::of(&refund, &book)))
+    let link = match right.also::<Writes>() {
+        Some(right) => right.information_link(&refund).await?,
+        None => None,
+    };
+    Ok(shown(&RefundView::of(&refund, &book).with_token(link)))
 }
 
 pub async fn change(right: Right<Writes>, call: Call) -> Answered {

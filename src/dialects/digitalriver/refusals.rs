@@ -6,6 +6,7 @@ use axum::http::{HeaderName, HeaderValue};
 use refundry_domain::refusal::Refusal;
 use serde::Serialize;
 
+use crate::access::links::LinkError;
 use crate::dialects::shared::problem::{At, Problem};
 use crate::ledger::Fault;
 use crate::store::StoreError;
@@ -172,6 +173,18 @@ fn path(pointer: &str) -> String {
         }
     }
     path.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+impl From<LinkError> for No {
+    fn from(error: LinkError) -> No {
+        match error {
+            LinkError::Store(error) => error.into(),
+            error @ (LinkError::Seal(_) | LinkError::NoRandomness(_)) => {
+                tracing::error!(%error, "a link cannot be made");
+                No::new(500, "The token could not be made.")
+            }
+        }
+    }
 }
 
 impl From<StoreError> for No {

@@ -5,12 +5,14 @@ use refundry_domain::ids::{OrderRef, RefundId, ReturnId, TransactionId};
 use refundry_domain::outcome::{Failure, FailureCode};
 use refundry_domain::refund::{Refund, State, TransactionState};
 use refundry_domain::returns::ReturnState;
+use refundry_domain::webhook::PING;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::call::json;
 use super::objects::{ChargeView, OrderView, ReturnView};
 use super::wire::{RefundView, is_live};
+use crate::access::links::Link;
 use crate::dialects::shared::dates;
 use crate::store::facts::{Disputed, Moved, Requested, ReturnState as ReturnMoved};
 use crate::store::{Event, Page, RefundFilter, Store, StoreError};
@@ -127,13 +129,14 @@ pub async fn envelope(
     event: &Event,
     name: &str,
     webhook_ids: Vec<String>,
+    link: Option<Link>,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(order) = event.order else { return Ok(None) };
     let Some(book) = books.order(event.merchant, OrderRef::Id(order)).await? else {
         return Ok(None);
     };
     let object = if name.starts_with("refund.") {
-        refund(books, event, &book).await?
+        refund(books, event, &book, link).await?
     } else if name.starts_with("return.") {
         let row = books.return_of(event.merchant, ReturnId(event.subject)).await?;
         row.map(|row| json(&ReturnView::of(&row, &book)))
@@ -162,11 +165,28 @@ pub async fn envelope(
     })))
 }
 
+/// A trial of a webhook, whose object is the webhook itself.
+pub fn ping(event: &Event, webhook_ids: Vec<String>) -> Vec<u8> {
+    let object = json(&serde_json::json!({ "id": webhook_ids.first() }));
+    let raw = String::from_utf8(object).ok();
+    let object = raw.and_then(|json| RawValue::from_string(json).ok()).unwrap_or_default();
+    json(&Envelope {
+        id: format!("evt_{}", event.id),
+        r#type: PING,
+        data: Data { object },
+        live_mode: true,
+        created_time: dates::utc(event.at, 6),
+        webhook_ids,
+        version: VERSION,
+    })
+}
+
 /// The refund as the event left it, as far as the event says.
 async fn refund(
     books: &dyn Store,
     event: &Event,
     book: &Book,
+    link: Option<Link>,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(mut refund) = books.refund(event.merchant, RefundId(event.subject)).await? else {
         return Ok(None);
@@ -184,7 +204,7 @@ async fn refund(
         });
         began(&mut refund, &told.to);
     }
-    Ok(Some(json(&RefundView::of(&refund, book))))
+    Ok(Some(json(&RefundView::of(&refund, book).with_token(link))))
 }
 
 /// Back to the state of then. What had not been handed over has no movement of a charge yet.

@@ -10,6 +10,7 @@ use refundry_domain::refund::{AskedBy, Refund, State, TransactionState};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::access::links::Link;
 use crate::dialects::shared::dates;
 
 /// The provider with whose payments no money moves: what is paid there is in test mode.
@@ -102,10 +103,21 @@ pub struct RefundView<'a> {
     /// Until when the customer's bank details are waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_time: Option<Millis>,
+    /// For those who may write alone: whoever has it says where the money goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_information: Option<TokenInformation>,
     live_mode: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     charges: Vec<ChargeOfRefund<'a>>,
     metadata: &'a Metadata,
+}
+
+/// What the customer gives bank details with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenInformation {
+    token: String,
+    expires_time: Millis,
 }
 
 #[derive(Serialize)]
@@ -172,10 +184,23 @@ impl<'a> RefundView<'a> {
             failure_reason: failure_reason(refund),
             state: state(refund),
             expires_time: refund.information_due.map(Millis),
+            token_information: None,
             live_mode: is_live(&book.payments),
             charges: charges_of(refund, &book.payments),
             metadata: &refund.metadata,
         }
+    }
+}
+
+impl RefundView<'_> {
+    /// With the customer's token, when the refund waits for bank details.
+    pub fn with_token(mut self, link: Option<Link>) -> Self {
+        let shown = |link: Link| TokenInformation {
+            token: link.token,
+            expires_time: Millis(link.expires_at),
+        };
+        self.token_information = link.map(shown);
+        self
     }
 }
 

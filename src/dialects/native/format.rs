@@ -90,8 +90,9 @@ impl Format for WithLinks {
             return self.native.message(books, event).await;
         };
         let told = Told { timestamp: Time(event.at), event: EventView::of(event) };
+        let hidden = information_link.token().map(str::to_owned).into_iter().collect();
         let body = json(&ToldWithLink { told, information_link });
-        Ok(Some(Message::json(body)))
+        Ok(Some(Message { hidden, ..Message::json(body) }))
     }
 
     fn sign(&self, message: &Message, signing: &Signing<'_>) -> Vec<(&'static str, String)> {

@@ -114,7 +114,11 @@ pub async fn information(right: Right<Writes>, call: Call) -> Result<Response, P
             Problem::new(Code::Internal, "The details could not be sealed; nothing was kept.")
         })?;
     let claim = read.once.map(|once| once.claim(changed));
-    let command = Command::GiveInformation { sealed };
+    // What waits is answered once, whoever else answers it at the same moment; after that, this puts
+    // other details in their place.
+    let waiting = right.refund(refund).await?;
+    let answers = waiting.and_then(|waiting| waiting.information_due);
+    let command = Command::GiveInformation { sealed, answers };
     let done = right.carry_out(Target::Refund(refund), command, claim, read.dry_run).await?;
     answered(done, changed, read.dry_run)
 }

@@ -15,7 +15,7 @@ use crate::gateways::connectors::Texts;
 use crate::ledger::Fault;
 use crate::ledger::verify::{Counts, Report, verify_live};
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
-use crate::store::{Administered, Event, EventFilter, Page, Slice, Standing, StoreError};
+use crate::store::{Administered, Event, Slice, Standing, StoreError};
 
 use super::desk::OPERATOR;
 use super::right::{Administers, Right};
@@ -110,14 +110,6 @@ impl Right<Administers> {
         page: DeliveryPage,
     ) -> Result<Slice<Delivery>, StoreError> {
         self.store().deliveries(self.merchant(), filter, page).await
-    }
-
-    pub async fn events(
-        &self,
-        filter: EventFilter,
-        page: Page,
-    ) -> Result<Slice<Event>, StoreError> {
-        self.store().events(self.merchant(), filter, page).await
     }
 
     /// What an endpoint is sent about an event, as it is made now.

@@ -81,6 +81,11 @@ impl<S: Scoped> Right<S> {
         Err(Problem::new(Code::ScopeMissing, detail))
     }
 
+    /// Another right of the same caller, who may not have it.
+    pub fn also<T: Scoped>(&self) -> Option<Right<T>> {
+        Right::claim(self.desk.clone(), self.admitted.clone()).ok()
+    }
+
     pub fn caller(&self) -> &Caller {
         &self.admitted.caller
     }
@@ -146,6 +151,22 @@ impl<S: Scoped> Right<S> {
 pub trait Shows: Scoped {}
 impl Shows for Reads {}
 impl Shows for Writes {}
+
+/// A right whose answers follow from what has happened.
+pub trait Follows: Scoped {}
+impl Follows for Reads {}
+impl Follows for Writes {}
+impl Follows for Administers {}
+
+impl<S: Follows> Right<S> {
+    pub async fn events(
+        &self,
+        filter: EventFilter,
+        page: Page,
+    ) -> Result<Slice<Event>, StoreError> {
+        self.store().events(self.merchant(), filter, page).await
+    }
+}
 
 impl<S: Shows> Right<S> {
     pub async fn order(&self, order: OrderRef) -> Result<Option<Book>, StoreError> {
@@ -230,14 +251,6 @@ impl Right<Reads> {
         page: Page,
     ) -> Result<Slice<Return>, StoreError> {
         self.store().returns(self.merchant(), filter, page).await
-    }
-
-    pub async fn events(
-        &self,
-        filter: EventFilter,
-        page: Page,
-    ) -> Result<Slice<Event>, StoreError> {
-        self.store().events(self.merchant(), filter, page).await
     }
 
     /// What would become of a command; writes nothing.

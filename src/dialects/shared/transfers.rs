@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use refundry_domain::command::{Command, Target};
-use refundry_domain::ids::{OrderRef, RefundId, Timestamp, TransactionId};
+use refundry_domain::ids::{OrderRef, Timestamp, TransactionId};
 use refundry_domain::merchant::{Administration, Debtor, NewTransferFile, Settings};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::refund::TransactionState as T;
 use refundry_domain::refund::{Destination, Execution, Refund, RefundTransaction, State};
 
 use super::problem::{Code, Problem};
-use super::replay::Once;
 use super::right::{Administers, Right};
 use crate::access::bank::BankDetails;
 use crate::access::seal::SealError;
 use crate::access::secret;
 use crate::ledger::Answered;
 use crate::store::vault::TransferFile;
-use crate::store::{Administered, Answer, Claim, Page, RefundFilter, Slice, StoreError};
+use crate::store::{Administered, Page, RefundFilter, Slice, StoreError};
 use crate::transfers::{self, Transfer, When};
 
 /// How many refunds are read at once.
@@ -265,15 +264,6 @@ impl Right<Administers> {
         let row = self.store().merchant(self.merchant()).await?;
         Ok(row.map_or_else(Settings::default, |merchant| merchant.settings))
     }
-}
-
-/// Has one wait take a customer's details once, whoever else gives some at the same moment.
-pub fn details_once(refund: RefundId, due: Timestamp) -> Claim {
-    // No client can send this key: it has a character that headers do not.
-    let key = format!("\u{1}bank details of refund {refund} until {}", due.0);
-    // Nobody is answered with it: the page says what stands.
-    Once::new(&key, [b"", b"", b"", b""])
-        .claim_when_done(|_| Answer { status: 200, body: Vec::new() })
 }
 
 fn internal(error: &dyn std::fmt::Display) -> Problem {

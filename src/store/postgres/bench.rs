@@ -1,9 +1,12 @@
 //! What a refund costs when PostgreSQL is asked for the same rows by `pgbench`, one a transaction.
 
+use std::sync::Arc;
+
 use refundry_domain::merchant::Settings;
 
 use super::pool::{self, Step};
-use super::{Options, PostgresStore};
+use super::watch::Watch;
+use super::{OpenError, Options, PostgresStore};
 use crate::store::{StoreError, encode};
 
 /// Orders of a merchant that nothing else uses.
@@ -62,12 +65,13 @@ pub async fn count_rows(options: &Options) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes away the events that the script made. They are in no true chain, and servers would take
-/// them for damage.
+/// Takes away the events that the script made. They are in no true chain, and whoever opens these
+/// books would take them for damage; so they are not opened for this.
 pub async fn clear(options: &Options) -> Result<(), StoreError> {
-    let opened = PostgresStore::open(options, None).await;
-    let store = opened.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    let mut lent = pool::lend(&store.books.pool, options.timeout).await?;
+    let unusable = |error: OpenError| StoreError::Unavailable(error.to_string());
+    let (watch, _) = Watch::over(None).map_err(unusable)?;
+    let pool = pool::open(options, &Arc::new(watch)).map_err(unusable)?;
+    let mut lent = pool::lend(&pool, options.timeout).await?;
     lent.send(&[Step::Query("DELETE FROM events WHERE merchant = -1", vec![])]).await?;
     lent.cleared();
     Ok(())

@@ -341,18 +341,27 @@ fn orders_sql(busy: Busy) -> &'static str {
     }
 }
 
-/// The accounts of the orders' customers, and those of the refunds that are credited. They are
-/// locked after all orders, and in order of number, so that no two batches wait in a circle.
+/// The accounts of the orders' customers, and those of the refunds that are credited: of the orders
+/// that this transaction has locked, and not of those that it leaves out, since who has these may
+/// have their accounts too. They are locked after all orders, and in order of number, so that no
+/// two batches wait in a circle.
 fn accounts_sql() -> &'static str {
-    select!(
-        ACCOUNT,
-        "credit_accounts WHERE merchant = $1 AND number IN (\
-        SELECT a.number FROM orders o JOIN credit_accounts a ON a.merchant = o.merchant \
-        AND a.customer = o.customer_reference AND a.currency = o.currency AND a.refund IS NULL \
-        WHERE o.merchant = $1 AND o.number = ANY($2) UNION ALL \
-        SELECT number FROM credit_accounts WHERE merchant = $1 AND refund = ANY($3)) \
-        ORDER BY number FOR UPDATE"
-    )
+    static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        format!(
+            "WITH kept AS (SELECT number, customer_reference, currency FROM orders \
+            WHERE merchant = $1 AND number = ANY($2) ORDER BY number FOR UPDATE SKIP LOCKED) \
+            SELECT {} FROM credit_accounts WHERE merchant = $1 AND number IN (\
+            SELECT a.number FROM kept o JOIN credit_accounts a ON a.merchant = $1 \
+            AND a.customer = o.customer_reference AND a.currency = o.currency \
+            AND a.refund IS NULL UNION ALL \
+            SELECT a.number FROM kept o JOIN refunds r ON r.merchant = $1 \
+            AND r.order_number = o.number AND r.number = ANY($3) \
+            JOIN credit_accounts a ON a.merchant = $1 AND a.refund = r.number) \
+            ORDER BY number FOR UPDATE",
+            rows::ACCOUNT
+        )
+    });
+    &SQL
 }
 
 /// The order's number comes last.

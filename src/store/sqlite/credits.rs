@@ -31,6 +31,23 @@ type Replies = Vec<(CreditIntent, oneshot::Sender<Settled>)>;
 /// What waits for the writer's next turn.
 pub type Waiting = Arc<Mutex<Replies>>;
 
+/// The writer's next turn. One that never comes, because the writer stopped before it, lets go of
+/// whoever waits for it.
+struct Turn(Option<Waiting>);
+
+impl Turn {
+    /// Whoever waits now. Who comes later waits for another turn.
+    fn take(&mut self) -> Replies {
+        self.0.take().map_or_else(Vec::new, |waiting| taken(&mut *waiting.lock()))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
 #[async_trait]
 impl Credits for SqliteStore {
     async fn move_credit(&self, intent: CreditIntent) -> Settled {
@@ -41,14 +58,10 @@ impl Credits for SqliteStore {
             waiting.len() == 1
         };
         if first {
-            let waiting = self.credits.clone();
-            let job = Job::Alone(Box::new(move |writer| {
-                let all = taken(&mut *waiting.lock());
-                carry_out(writer, all);
-            }));
-            if self.jobs.send(job).is_err() {
-                self.credits.lock().clear();
-            }
+            let mut turn = Turn(Some(self.credits.clone()));
+            let job = Job::Alone(Box::new(move |writer| carry_out(writer, turn.take())));
+            // A writer that is gone drops the turn, which is an answer too.
+            let _ = self.jobs.send(job);
         }
         answer.await.map_err(|_| self.gone())?
     }

@@ -1,6 +1,7 @@
 //! Every public API that is spoken besides our own, over a socket.
 
 mod across;
+mod amounts;
 mod begateway;
 mod digitalriver;
 mod fluent;

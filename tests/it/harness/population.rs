@@ -163,7 +163,10 @@ impl Population {
             4 => intent(on_refund, Command::Cancel { reason: None }),
             5 => intent(on_refund, Command::Retry),
             6 => intent(on_refund, altered(random)),
-            7 => intent(on_refund, Command::GiveInformation { sealed: vec![1, 2, 3] }),
+            7 => {
+                let (sealed, answers) = (vec![1, 2, 3], None);
+                intent(on_refund, Command::GiveInformation { sealed, answers })
+            }
             8 => intent(on_refund, Command::Expire),
             _ => news(random, refund),
         }

@@ -24,13 +24,30 @@ async fn it_says_how_it_is() {
     let more = json!({"order": order, "amount": "99"});
     site.post("/v1/refunds", more).once().send().await.expect(422);
     open(&format!("/v1/{order}/secret-path")).send().await.expect(404);
+    let body = json!({"currency": "USD", "customer": {"reference": "c-7"},
+        "lines": [{"amount": "20.00"}], "payments": [{"provider": "sandbox", "amount": "20.00"}]});
+    let shopping = site.post("/v1/orders", body).send().await.expect(201).id();
+    let credit = json!({"order": shopping, "amount": "5.00", "to": "store_credit"});
+    site.post("/v1/refunds", credit).once().send().await.expect(201);
+    let accounts = site.get("/v1/credit_accounts").send().await.expect(200).json();
+    let account = accounts["data"][0]["id"].as_str().unwrap().to_owned();
+    let spend = |amount: &str, key: &str| {
+        let path = format!("/v1/credit_accounts/{account}/spend");
+        site.post(&path, json!({"amount": amount})).under(key).send()
+    };
+    spend("2.00", "s1").await.expect(201);
+    spend("2.00", "s1").await.expect(201);
+    spend("9.00", "s2").await.expect(422);
     let metrics = open("/metrics").send().await.expect(200);
     let text = String::from_utf8(metrics.body.to_vec()).unwrap();
     for line in [
-        "refundry_http_requests_total{method=\"POST\",route=\"/v1/refunds\",status=\"201\"} 1",
+        "refundry_http_requests_total{method=\"POST\",route=\"/v1/refunds\",status=\"201\"} 2",
         "refundry_http_requests_total{method=\"POST\",route=\"/v1/refunds\",status=\"422\"} 1",
-        "refundry_commands_total{verb=\"request_refund\",result=\"done\"} 1",
+        "refundry_commands_total{verb=\"request_refund\",result=\"done\"} 2",
         "refundry_commands_total{verb=\"request_refund\",result=\"refused\"} 1",
+        "refundry_commands_total{verb=\"spend_credit\",result=\"done\"} 1",
+        "refundry_commands_total{verb=\"spend_credit\",result=\"replayed\"} 1",
+        "refundry_commands_total{verb=\"spend_credit\",result=\"refused\"} 1",
         "refundry_refund_commands_total{verb=\"request_refund\",state=\"pending\"} 1",
         "refundry_queue_due{queue=\"pay\"} 1",
         "refundry_ready 1",

@@ -7,9 +7,11 @@ use refundry_domain::ids::{MerchantId, RefundId};
 use refundry_domain::merchant::Scope;
 use serde_json::{Value, json};
 
-use crate::harness::receiver::Receiver;
+use crate::harness::faulty::Faulty;
+use crate::harness::receiver::{Reaction, Receiver};
 use crate::harness::site::{Answer, Ask, Site};
-use crate::webhooks::{Post, subscribe};
+use crate::harness::store::Home;
+use crate::webhooks::{Post, subscribe, until_delivery};
 
 const IBAN: &str = "DE89 3704 0044 0532 0130 00";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -200,6 +202,23 @@ async fn details_are_checked_sealed_shown_by_four_characters_and_set_the_payout_
     assert_eq!(shown(&site, &refund).await, now, "once is enough");
 }
 
+/// Who may read deliveries could take the customer's place, when a receiver repeats what it got.
+#[tokio::test]
+async fn a_link_that_a_receiver_repeats_is_not_kept() {
+    let site = Site::start().await;
+    let receiver = Receiver::start(|_, told| {
+        let token = told.json()["information_link"]["token"].as_str().unwrap_or("none").to_owned();
+        Reaction::With(200, vec![], format!("{token}|{token}|thanks").into_bytes())
+    })
+    .await;
+    subscribe(&site, &receiver, &["refund.requested"]).await;
+    let post = Post::over(&site);
+    waiting(&site).await;
+    let row = until_delivery(&site, "", |row| row["state"] == "succeeded").await;
+    assert_eq!(row["tries"][0]["answer"], "[cut]|[cut]|thanks");
+    post.stop().await;
+}
+
 #[tokio::test]
 async fn another_page_may_ask_by_json() {
     let site = Site::start().await;
@@ -242,6 +261,57 @@ async fn of_two_who_answer_at_once_one_is_taken() {
         .map(|answer| answer.expect(200).json()["account"].clone())
         .collect();
     assert!(!told.is_empty() && told.iter().all(|account| *account == stands), "{told:?} {stands}");
+}
+
+/// The shop's own system and the customer would each be told of another account, and one of them
+/// wrongly.
+#[tokio::test]
+async fn of_the_shop_and_the_customer_one_is_taken() {
+    for shop_first in [true, false] {
+        let home = Home::new().await;
+        let store = Faulty::over(home.store.clone());
+        let site = Site::over(home, store.clone()).await;
+        site.patch("/v1/settings", json!({"ask_bank_details": true})).send().await.expect(200);
+        let body = json!({"currency": "EUR", "lines": [{"amount": "20.00"}],
+            "payments": [{"provider": "till", "amount": "20.00"}]});
+        let order = site.post("/v1/orders", body).send().await.expect(201).id();
+        let body = json!({"order": order, "amount": "12.50", "to": "bank_transfer"});
+        let refund = site.post("/v1/refunds", body).once().send().await.expect(201).id();
+        let path = page(&site, &refund).await;
+        let given = json!({"iban": IBAN, "account_holder": "Ada"});
+        let shop = site.post(&format!("/v1/refunds/{refund}/information"), given).once();
+        let given = json!({"iban": "PL61109010140000071219812874", "account_holder": "Ada"});
+        let customer = visit(&site, &path).header("accept", "application/json");
+        let customer = customer.method("POST").json(&given);
+        // Both have seen that it waits before either is taken.
+        let held = store.hold_commits().await;
+        let (first, second) = if shop_first { (shop, customer) } else { (customer, shop) };
+        let first = tokio::spawn(first.send());
+        store.until_waiting(1).await;
+        let second = tokio::spawn(second.send());
+        store.until_waiting(2).await;
+        drop(held);
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        let (shop, customer) = if shop_first { (first, second) } else { (second, first) };
+        let stands = shown(&site, &refund).await["information"]["last4"].clone();
+        let told = customer.expect(200).json();
+        assert_eq!((&told["state"], &told["account"]), (&json!("done"), &stands), "{told}");
+        if stands == "3000" {
+            assert_eq!(shop.expect(200).json()["information"]["last4"], stands);
+        } else {
+            assert_eq!(stands, "2874");
+            shop.expect_problem(409, "wrong_state");
+        }
+        // Once it is answered the shop may correct it, and the page may not.
+        let other = json!({"iban": "GB82WEST12345698765432", "account_holder": "Ada"});
+        let path_of_api = format!("/v1/refunds/{refund}/information");
+        site.post(&path_of_api, other.clone()).once().send().await.expect(200);
+        site.clock.advance_ms(1_000);
+        let late = visit(&site, &path).header("accept", "application/json").method("POST");
+        let late = late.json(&json!({"iban": IBAN, "account_holder": "Eve"})).send().await;
+        assert_eq!(late.expect(200).json()["account"], "5432");
+        assert_eq!(shown(&site, &refund).await["information"]["last4"], "5432");
+    }
 }
 
 /// A customer's account could be changed long after, by whoever finds an old message.

@@ -318,7 +318,7 @@ async fn what_cannot_be_written_holds_up_nothing_else() {
     let mut sealed = b"\x012874".to_vec();
     sealed.extend(site.sealer.seal(text, &context).unwrap());
     let caller = Caller::internal(MerchantId(1), "test");
-    let give = Command::GiveInformation { sealed };
+    let give = Command::GiveInformation { sealed, answers: None };
     site.ledger.carry_out(&caller, Target::Refund(number), give, None, false).await.unwrap();
     let listed = newest(&site).await;
     assert_eq!((&listed["transaction"], &listed["lacks"]), (&json!(odd), &json!("account_holder")));

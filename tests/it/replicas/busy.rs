@@ -4,10 +4,13 @@ use futures_util::future::join_all;
 use refundry::testing::store::postgres::{Options, PostgresStore};
 use refundry::testing::store::{Settlement, Store};
 use refundry_domain::ids::OrderId;
+use refundry_domain::refund::Destination;
 use refundry_domain::refusal::Refusal;
+use std::time::Duration;
 use tokio_postgres::NoTls;
 
 use crate::harness::store::*;
+use crate::store::credits::{account as read, credit, credited, is_sound, of_customer};
 
 use super::Cast;
 
@@ -48,6 +51,42 @@ async fn a_busy_order_holds_up_no_other() {
         matches!(settled, Settlement::Refused { refusal: Refusal::MoreThanIsLeft { .. }, .. }),
         "{settled:?}"
     );
+}
+
+/// An order that somebody else works on would hold up others by the account of its customer, which
+/// that one has too.
+#[tokio::test]
+async fn the_account_of_a_busy_order_holds_up_no_other() {
+    let (cast, _) = Cast::of(0).await;
+    // One lane: what is asked at once is one batch.
+    let options = Options { connections: 4, ..cast.options() };
+    let store = PostgresStore::open(&options, None).await.unwrap();
+    let account = credited(&*store, "1.00").await;
+    let busy = done(&*store, of_customer("c-7", "9.00")).await.order.id;
+    let free = done(&*store, of_customer("c-8", "9.00")).await.order.id;
+    let (other, connection) = tokio_postgres::connect(&cast.database.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let lock = format!(
+        "BEGIN; SELECT 1 FROM orders WHERE number = {} FOR UPDATE; \
+        SELECT 1 FROM credit_accounts WHERE number = {} FOR UPDATE",
+        busy.0, account.0
+    );
+    other.batch_execute(&lock).await.unwrap();
+    let ask = |order| {
+        let store = store.clone();
+        let ask = credit(order, Destination::StoreCredit, "2.00");
+        tokio::spawn(async move { store.commit(ask).await })
+    };
+    let (waits, goes) = (ask(busy), ask(free));
+    let went = tokio::time::timeout(Duration::from_secs(4), goes).await;
+    let went = went.expect("it waits for nobody").unwrap().unwrap();
+    assert!(matches!(went, Settlement::Done { .. }), "{went:?}");
+    assert!(!waits.is_finished());
+    other.batch_execute("COMMIT").await.unwrap();
+    let settled = waits.await.unwrap().unwrap();
+    assert!(matches!(settled, Settlement::Done { .. }), "{settled:?}");
+    assert_eq!(read(&*store, account).await.balance.get(), 300);
+    is_sound(&*store).await;
 }
 
 /// Tables that grew since the database last looked would be read whole for every refund.

@@ -2,6 +2,7 @@
 
 mod busy;
 mod copying;
+mod credits;
 mod reports;
 
 use std::collections::BTreeSet;

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use refundry::testing::ledger::verify::verify;
 use refundry::testing::store::credits::{AccountFilter, CreditIntent, EntriesOf};
 use refundry::testing::store::{
-    Administered, Answer, Claim, EventFilter, Intent, Settlement, Store,
+    Administered, Answer, Claim, EventFilter, Intent, Settlement, Store, StoreError,
 };
 use refundry_domain::command::{Command, Target, What};
 use refundry_domain::credit::{
@@ -18,7 +18,7 @@ use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::refund::{Destination, Execution, State};
 use refundry_domain::refusal::Refusal;
 
-use super::{Place, on_every_store};
+use super::{Place, Sqlite, on_every_store};
 use crate::harness::store::*;
 
 on_every_store! {
@@ -33,13 +33,13 @@ on_every_store! {
     super::an_altered_account_is_found as an_altered_account_is_found,
 }
 
-fn of_customer(customer: &str, amount: &str) -> Intent {
+pub fn of_customer(customer: &str, amount: &str) -> Intent {
     let mut new = new_order(amount);
     new.customer.reference = Some(customer.to_owned());
     register(new)
 }
 
-fn credit(order: OrderId, to: Destination, amount: &str) -> Intent {
+pub fn credit(order: OrderId, to: Destination, amount: &str) -> Intent {
     let mut ask = ask(What::Amount(stated(amount)));
     ask.to = to;
     intent(Target::Order(OrderRef::Id(order)), Command::RequestRefund(ask))
@@ -63,7 +63,7 @@ fn of_account(account: AccountId, command: CreditCommand) -> CreditIntent {
     }
 }
 
-fn spend(account: AccountId, amount: &str) -> CreditIntent {
+pub fn spend(account: AccountId, amount: &str) -> CreditIntent {
     let command = CreditCommand::Spend { amount: stated(amount), reference: None };
     of_account(account, command)
 }
@@ -79,7 +79,7 @@ fn shown(outcome: Result<&CreditBook, &Refusal>) -> Answer {
     }
 }
 
-fn under(mut intent: CreditIntent, key: &str, fingerprint: u8) -> CreditIntent {
+pub fn under(mut intent: CreditIntent, key: &str, fingerprint: u8) -> CreditIntent {
     let fingerprint = [fingerprint; 32];
     intent.claim =
         Some(Claim { key: key.to_owned(), fingerprint, done_only: false, render: shown });
@@ -87,7 +87,7 @@ fn under(mut intent: CreditIntent, key: &str, fingerprint: u8) -> CreditIntent {
 }
 
 /// The entry that it made, or the code of the refusal.
-async fn moved(store: &dyn Store, intent: CreditIntent) -> Result<Entry, &'static str> {
+pub async fn moved(store: &dyn Store, intent: CreditIntent) -> Result<Entry, &'static str> {
     match store.move_credit(intent).await.unwrap() {
         Settlement::Done { book, .. } => Ok(book.made.unwrap()),
         Settlement::Refused { refusal, .. } => Err(refusal.code()),
@@ -95,20 +95,20 @@ async fn moved(store: &dyn Store, intent: CreditIntent) -> Result<Entry, &'stati
     }
 }
 
-async fn account(store: &dyn Store, id: AccountId) -> Account {
+pub async fn account(store: &dyn Store, id: AccountId) -> Account {
     store.credit_account(MERCHANT, id).await.unwrap().unwrap()
 }
 
-async fn entries(store: &dyn Store, id: AccountId) -> Vec<Entry> {
+pub async fn entries(store: &dyn Store, id: AccountId) -> Vec<Entry> {
     store.credit_entries(MERCHANT, EntriesOf::Account(id), all()).await.unwrap().rows
 }
 
-async fn is_sound(store: &dyn Store) {
+pub async fn is_sound(store: &dyn Store) {
     assert_eq!(verify(store, &mut |_| {}).await.unwrap().findings, []);
 }
 
 /// The customer's store credit of so much.
-async fn credited(store: &dyn Store, amount: &str) -> AccountId {
+pub async fn credited(store: &dyn Store, amount: &str) -> AccountId {
     let order = done(store, of_customer("c-7", amount)).await.order.id;
     done(store, credit(order, Destination::StoreCredit, amount)).await.account.unwrap().id
 }
@@ -412,5 +412,38 @@ async fn an_altered_account_is_found(place: &impl Place) {
         let report = verify(&*store, &mut |_| {}).await.unwrap();
         let kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
         assert!(kinds.contains(&kind), "{sql}\nmade {:#?}", report.findings);
+    }
+}
+
+/// Who spends in the moment in which the server stops would wait for an answer for ever.
+#[tokio::test]
+async fn a_command_behind_the_end_is_answered() {
+    for _ in 0..20 {
+        let place = Sqlite::new().await;
+        let store = place.open().await;
+        let id = credited(&*store, "10.00").await;
+        let closing = tokio::spawn({
+            let store = store.clone();
+            async move { store.close().await }
+        });
+        // From here on the writer has been told to stop, and takes a moment to be gone.
+        while store.ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        let spends = [spend(id, "1.00"), spend(id, "2.00")].map(|intent| {
+            let store = store.clone();
+            tokio::spawn(async move { store.move_credit(intent).await })
+        });
+        for spent in spends {
+            let answer = tokio::time::timeout(std::time::Duration::from_secs(10), spent).await;
+            let answer = answer.expect("it is answered").unwrap();
+            assert!(matches!(answer, Err(StoreError::Broken(_))), "{answer:?}");
+        }
+        closing.await.unwrap();
+        let late = store.move_credit(spend(id, "3.00")).await;
+        assert!(matches!(late, Err(StoreError::Broken(_))), "{late:?}");
+        drop(store);
+        let store = place.open().await;
+        assert_eq!(account(&*store, id).await.balance.get(), 1000);
     }
 }

@@ -3,7 +3,7 @@
 
 mod anchor;
 mod commands;
-mod credits;
+pub mod credits;
 mod found;
 mod lists;
 mod notes;
@@ -35,6 +35,8 @@ pub trait Place: Send + Sync {
         Self: Sized;
     /// Runs SQL on the books behind the store's back, which must be closed, checks off.
     async fn tamper(&self, sql: &str);
+    /// A step of the schema, as this database takes it.
+    fn migration(&self, name: &str) -> String;
 }
 
 pub struct Sqlite(pub tempfile::TempDir);
@@ -64,6 +66,10 @@ impl Place for Sqlite {
         books.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
         books.execute_batch(sql).unwrap();
         assert!(books.changes() > 0, "nothing was altered by {sql}");
+    }
+
+    fn migration(&self, name: &str) -> String {
+        step(name, "sqlite.sql")
     }
 }
 
@@ -111,6 +117,15 @@ impl Place for Postgres {
         );
         cluster::execute(&self.database.name, &sql).await;
     }
+
+    fn migration(&self, name: &str) -> String {
+        step(name, "postgres.sql")
+    }
+}
+
+fn step(name: &str, file: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/migrations");
+    std::fs::read_to_string(format!("{folder}/{name}/{file}")).unwrap()
 }
 
 /// One line a store; a promise added to the list is kept by all of them.

@@ -1,5 +1,6 @@
 //! What waits for somebody outside, on both databases.
 
+use refundry::testing::clock::{Clock, SystemClock};
 use refundry::testing::ledger::verify::verify;
 use refundry::testing::store::vault::{InformationLink, Sealed};
 use refundry::testing::store::{Administered, Intent};
@@ -20,6 +21,7 @@ use crate::harness::store::*;
 
 on_every_store! {
     super::a_deadline_outlasts_a_restart as a_deadline_outlasts_a_restart,
+    super::what_waited_before_deadlines_gets_one as what_waited_before_deadlines_gets_one,
     super::a_return_keeps_what_it_got_and_closes as a_return_keeps_what_it_got_and_closes,
     super::bank_details_are_kept_until_settled as bank_details_are_kept_until_settled,
     super::links_are_one_a_wait as links_are_one_a_wait,
@@ -75,6 +77,74 @@ async fn a_deadline_outlasts_a_restart(place: &impl Place) {
     assert_eq!(verify(&*store, &mut |_| {}).await.unwrap().findings, []);
 }
 
+/// Books that were begun before there were deadlines would wait for ever.
+async fn what_waited_before_deadlines_gets_one(place: &impl Place) {
+    let store = place.open().await;
+    let order = done(&*store, register(new_order("30.00"))).await.order.id;
+    let target = || Target::Order(OrderRef::Id(order));
+    let ask_to = async |to, execution| {
+        let mut ask = ask(refundry_domain::command::What::Amount(stated("2.00")));
+        (ask.to, ask.execution) = (to, execution);
+        let asked = intent(target(), Command::RequestRefund(ask));
+        done(&*store, with(rules(), asked)).await.refund.unwrap()
+    };
+    let waits = ask_to(Destination::BankTransfer, None).await;
+    let told = ask_to(Destination::OriginalPayment, Some(Execution::Notify)).await;
+    let paid = ask_to(Destination::OriginalPayment, Some(Execution::Notify)).await;
+    done(&*store, with(rules(), reported(paid.transactions[0].id))).await;
+    let failed = ask_to(Destination::BankTransfer, None).await;
+    let given = Command::GiveInformation { sealed: b"v3000sealed".to_vec(), answers: None };
+    done(&*store, with(rules(), intent(Target::Refund(failed.id), given))).await;
+    let no = Outcome::Declined(refundry_domain::outcome::Failure {
+        code: refundry_domain::outcome::FailureCode::AccountClosed,
+        message: String::new(),
+    });
+    let report = Report { outcome: no, by: Reporter::Caller, look_again_ms: 0 };
+    let failing = intent(Target::Transaction(failed.transactions[0].id), Command::Report(report));
+    let failed = done(&*store, with(rules(), failing)).await.refund.unwrap();
+    assert_eq!((failed.state, failed.has_information()), (State::Failed, true));
+    let far = Timestamp(i64::MAX / 2);
+    let mut expected: Vec<i64> = [&waits, &told, &failed].map(|refund| refund.id.0).to_vec();
+    let due = async |store: &dyn refundry::testing::store::Store| {
+        let mut rows = store.due(Queue::Expire, far, 9).await.unwrap();
+        rows.sort_by_key(|(_, work)| work.subject);
+        rows
+    };
+    let subjects =
+        |rows: &[(refundry_domain::ids::MerchantId, refundry_domain::changes::Work)]| {
+            rows.iter().map(|(_, work)| work.subject).collect::<Vec<_>>()
+        };
+    expected.sort_unstable();
+    assert_eq!(subjects(&due(&*store).await), expected);
+    store.close().await;
+    drop(store);
+
+    let before = "DELETE FROM work WHERE queue = 'expire'; \
+        UPDATE refunds SET information_due = NULL";
+    let step = place.migration("0011_deadlines");
+    let began = SystemClock.now();
+    // A second time changes nothing, so it may meet rows that have their deadline already.
+    let touched = "UPDATE refunds SET updated_at = updated_at";
+    place.tamper(&format!("{before}; {step}; {step}; {touched}")).await;
+    let store = place.open().await;
+    let rows = due(&*store).await;
+    assert_eq!(subjects(&rows), expected);
+    let ended = SystemClock.now();
+    let days = |subject: &RefundId| {
+        let work = rows.iter().find(|(_, work)| work.subject == subject.0).unwrap();
+        let day_ms = 24 * 60 * 60 * 1_000;
+        let (least, most) = (began.0 - 1_000, ended.0 + 1_000);
+        let days = (work.1.due.0 - least) / day_ms;
+        assert!(work.1.due.0 <= most + days * day_ms, "{work:?}");
+        days
+    };
+    assert_eq!((days(&waits.id), days(&told.id), days(&failed.id)), (30, 7, 30));
+    let read = store.refund(MERCHANT, waits.id).await.unwrap().unwrap();
+    let work = rows.iter().find(|(_, work)| work.subject == waits.id.0).unwrap();
+    assert_eq!(read.information_due, Some(work.1.due));
+    assert_eq!(verify(&*store, &mut |_| {}).await.unwrap().findings, []);
+}
+
 async fn a_return_keeps_what_it_got_and_closes(place: &impl Place) {
     let store = place.open().await;
     let order = done(&*store, register(new_order("10.00"))).await.order.id;
@@ -121,7 +191,7 @@ async fn bank_details_are_kept_until_settled(place: &impl Place) {
     assert_eq!(made.state, State::RequiresInformation);
     let read = async || store.refund(MERCHANT, made.id).await.unwrap().unwrap();
     assert_eq!(read().await.information_due, Some(NOW.after_ms(86_400_000)));
-    let given = Command::GiveInformation { sealed: b"v3000sealed".to_vec() };
+    let given = Command::GiveInformation { sealed: b"v3000sealed".to_vec(), answers: None };
     done(&*store, with(rules(), intent(Target::Refund(made.id), given))).await;
     let kept = read().await;
     assert_eq!((kept.state, kept.information_due), (State::Processing, None));
@@ -218,7 +288,7 @@ async fn everything_sealed_is_found_and_replaced(place: &impl Place) {
     ask.to = Destination::BankTransfer;
     let asked = intent(Target::Order(OrderRef::Id(order)), Command::RequestRefund(ask));
     let made = done(&*store, with(rules(), asked)).await.refund.unwrap();
-    let given = Command::GiveInformation { sealed: b"v3000sealed".to_vec() };
+    let given = Command::GiveInformation { sealed: b"v3000sealed".to_vec(), answers: None };
     done(&*store, with(rules(), intent(Target::Refund(made.id), given))).await;
     store.keep_digest(MERCHANT, [9; 32], b"digest".to_vec()).await.unwrap();
     let (digest, sealed) = ([1; 32], b"link".to_vec());

@@ -135,3 +135,44 @@ async fn the_books_verify_with_endpoints_in_them() {
     let report = verify(site.home.store.as_ref(), &mut |_| {}).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }
+
+/// Who tries an endpoint out would wait for a message that never comes.
+#[tokio::test]
+async fn a_ping_is_told_in_every_format() {
+    let site = Site::start().await;
+    let receiver = Receiver::good().await;
+    let post = Post::over(&site);
+    let pinged = async |format: &str, events: Value, count: usize| {
+        let body = json!({"url": receiver.url(), "format": format, "events": events});
+        let made = site.post("/v1/webhook_endpoints", body).send().await.expect(201).json();
+        let path = format!("/v1/webhook_endpoints/{}/ping", id(&made));
+        let sent = site.post(&path, json!({})).send().await.expect(201).json();
+        let told = receiver.until(count).await.remove(count - 1);
+        assert_eq!(receiver.told().len(), count, "{format}");
+        (made, sent["event"].as_str().unwrap().to_owned(), told)
+    };
+    let (_, event, told) = pinged("native", json!(["refund.failed"]), 1).await;
+    assert_eq!(
+        (told.kind().as_str(), &told.json()["id"]),
+        ("webhook_endpoint.pinged", &json!(event))
+    );
+
+    let (_, event, told) = pinged("returngo", json!(["RMA_CREATED"]), 2).await;
+    let body = told.json();
+    assert_eq!((&body["eventName"], &body["eventId"]), (&json!("PING"), &json!(event)));
+    assert!(body["transaction"].is_null() && !told.header("webhook-signature").is_empty());
+
+    let (made, event, told) = pinged("digitalriver", json!(["refund.complete"]), 3).await;
+    let body = told.json();
+    let number = id(&made).trim_start_matches(|c: char| !c.is_ascii_digit());
+    assert_eq!((&body["type"], &body["id"]), (&json!("webhook_endpoint.pinged"), &json!(event)));
+    assert_eq!(body["data"]["object"]["id"], format!("wh_{number}"));
+    assert_eq!(body["webhookIds"], json!([format!("wh_{number}")]));
+    assert!(!told.header("digitalriver-signature").is_empty());
+
+    let (_, event, told) = pinged("begateway", json!(["refund"]), 4).await;
+    assert_eq!(told.json()["ping"]["id"], event);
+    assert!(told.json().get("transaction").is_none());
+    assert!(!told.header("content-signature").is_empty());
+    post.stop().await;
+}

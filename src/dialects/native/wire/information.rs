@@ -26,4 +26,8 @@ impl LinkView {
         let (url, token) = link.map(|link| (link.url, link.token)).unzip();
         LinkView { refund: Id(refund), url, token, expires_at: due.map(Time) }
     }
+
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
 }

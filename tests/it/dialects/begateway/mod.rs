@@ -14,7 +14,7 @@
 //! | precheck, recover, confirm, proof, balance, currencies, DELETE | `requests`: refused as not supported |
 //! | `expired`, `error`, `deleted`, `permanent`, `start`, `initial` | no refund is ever in them |
 //! | notifications: address, body, statuses, signature, credentials, refusals | `notices` |
-//! | renotify | refused as not supported: `POST /v1/deliveries/ID/redeliver` sends one again |
+//! | renotify | `notices` |
 //! | ERIP's 24 hours and 11 days | a rule of that provider, not of the books |
 //! | how a key is kept after 24 hours | kept longer: tests of the store |
 

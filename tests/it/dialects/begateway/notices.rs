@@ -286,3 +286,80 @@ async fn an_endpoint_of_ones_own_can_have_this_format() {
         answer.expect_problem(422, "field_invalid");
     }
 }
+
+/// Who has missed a notification asks for it again.
+#[tokio::test]
+async fn a_notification_is_sent_again_when_it_is_asked_for() {
+    let site = Site::start().await;
+    let receiver = Receiver::good().await;
+    let elsewhere = Receiver::good().await;
+    let post_office = Post::over(&site);
+    let parent = paid(&site, json!({})).await;
+    let address = format!("{}/erip", receiver.url());
+    let uid = refund(&site, &parent, 150, &address).await;
+    let other = refund(&site, &parent, 151, &format!("{}/other", elsewhere.url())).await;
+    receiver.until(1).await;
+    report(&site, &uid, json!({"state": "succeeded"})).await;
+    let told = receiver.until(2).await;
+    elsewhere.until(1).await;
+    let again = |uid: &str| shop(&site, "POST", &format!("/beyag/transactions/{uid}/renotify"));
+    let said = again(&uid).send().await.expect(200).json();
+    assert_eq!(said, json!({"response": {"message": "The notification is sent again."}}));
+    let now = receiver.until(3).await;
+    assert_eq!((&now[2].path, &now[2].body), (&told[1].path, &told[1].body), "the newest one");
+    assert_eq!(now[2].json()["transaction"]["status"], "successful");
+    assert_eq!(now[2].header("authorization"), basic("1", &site.key));
+    again(&other).send().await.expect(200);
+    assert_eq!(elsewhere.until(2).await[1].json()["transaction"]["uid"], other.as_str());
+
+    refused(again(&parent).send().await, 422, "/request/notification_url", "Nobody is told");
+    refused(again("2-00000fffff").send().await, 404, "", "");
+    let reader = site.make_key(MerchantId(1), &[Scope::Read], 1000).await;
+    again(&uid).header("authorization", &basic("1", &reader)).send().await.expect(403);
+    let merchant = site.merchant("other").await;
+    let stranger = site.make_key(merchant, &Scope::ALL, 1000).await;
+    let theirs = basic(&merchant.to_string(), &stranger);
+    again(&uid).header("authorization", &theirs).send().await.expect(404);
+    assert_eq!((receiver.told().len(), elsewhere.told().len()), (3, 2));
+    post_office.stop().await;
+}
+
+/// A receiver that repeats what it got would put the shop's key where who may only read finds it.
+#[tokio::test]
+async fn credentials_that_a_receiver_repeats_are_not_kept() {
+    let site = Site::start().await;
+    let receiver = Receiver::start(|_, told| {
+        let basic = told.header("authorization");
+        let pair = STANDARD.decode(basic.strip_prefix("Basic ").unwrap()).unwrap();
+        let password = String::from_utf8(pair).unwrap().split_off("1:".len());
+        let signature = told.header("content-signature");
+        let text = match told.path.as_str() {
+            // The second time it stands across the end of what is kept.
+            "/hooks/a" => format!("{:.<250}{password}", format!("{basic} {password} ")),
+            "/hooks/b" => format!("{} {signature}", signature.replace('/', "\\/")),
+            _ => format!("{password}{password}, thanks"),
+        };
+        Reaction::With(200, vec![], text.into_bytes())
+    })
+    .await;
+    let post = Post::over(&site);
+    let parent = paid(&site, json!({})).await;
+    let mut known = Vec::new();
+    for (path, amount) in [("a", 101), ("b", 102), ("c", 103)] {
+        refund(&site, &parent, amount, &format!("{}/{path}", receiver.url())).await;
+        let new = |row: &Value| row["state"] == "succeeded" && !known.contains(&row["id"]);
+        let row = until_delivery(&site, "", new).await;
+        let answer = row["tries"][0]["answer"].as_str().unwrap();
+        match path {
+            "a" => {
+                assert!(answer.starts_with("Basic [cut] [cut] ."), "{answer}");
+                assert!(answer.ends_with(".[cut]"), "{answer}");
+            }
+            // A signature is longer than what is kept.
+            "b" => assert_eq!(answer, "[cut]"),
+            _ => assert_eq!(answer, "[cut], thanks"),
+        }
+        known.push(row["id"].clone());
+    }
+    post.stop().await;
+}

@@ -1,10 +1,17 @@
+use std::time::Duration;
+
 use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::Scope;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::{parent, post, refused, shop};
+use crate::harness::faulty::Faulty;
 use crate::harness::site::{Ask, Site};
+use crate::harness::store::Home;
 use crate::harness::whole::basic;
+use crate::webhooks::until;
 
 #[tokio::test]
 async fn only_the_shop_itself_is_let_in() {
@@ -160,13 +167,53 @@ async fn who_hangs_up_has_no_duplicate() {
     assert_eq!(amounts.len(), made, "{amounts:?}");
 }
 
+/// Who hangs up while the ledger is at work, and asks again before it has answered, would be paid
+/// twice: the first is not in the books yet.
+#[tokio::test]
+async fn who_hangs_up_before_the_commit_has_no_duplicate() {
+    let home = Home::new().await;
+    let store = Faulty::over(home.store.clone());
+    let site = Site::over(home, store.clone()).await;
+    let uid = parent(&site, "100.00").await;
+    let request = json!({"parent_uid": uid, "reason": "r", "amount": 500});
+    let ask = post(&site, "/transactions/refunds", request.clone());
+    let held = store.hold_commits().await;
+    let body = json!({ "request": request }).to_string();
+    let mut line = TcpStream::connect(site.address).await.unwrap();
+    let head = format!(
+        "POST /transactions/refunds HTTP/1.1\r\nhost: x\r\nauthorization: {}\r\n\
+        content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        basic("1", &site.key),
+        body.len()
+    );
+    line.write_all(head.as_bytes()).await.unwrap();
+    store.until_waiting(1).await;
+    // The server hangs up in turn once it has let go of the request.
+    line.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(30), line.read_to_end(&mut rest)).await;
+    assert_eq!(ended.expect("the server hangs up").unwrap(), 0, "nobody was answered");
+    let again = tokio::time::timeout(Duration::from_secs(30), ask.clone().send()).await;
+    let again = again.expect("it is answered while the first is at work");
+    refused(again, 400, "/base", "Duplicate transaction");
+    drop(held);
+    store.until_waiting(0).await;
+    let made = || async { site.get("/v1/refunds").send().await.expect(200).json()["data"].clone() };
+    let made = until("the first is carried out", || async {
+        Some(made().await).filter(|made| !made.as_array().unwrap().is_empty())
+    })
+    .await;
+    assert_eq!(made.as_array().unwrap().len(), 1);
+    refused(ask.send().await, 400, "/base", "Duplicate transaction");
+}
+
 #[tokio::test]
 async fn what_is_not_served_says_so() {
     let site = Site::start().await;
     for (method, path) in [
         ("POST", "/beyag/transactions/payment/precheck"),
         ("POST", "/beyag/transactions/payout/precheck"),
-        ("POST", "/beyag/transactions/1-0000000001/renotify"),
+        ("POST", "/beyag/transactions/1-0000000001/recover"),
         ("POST", "/beyag/transactions/payouts"),
         ("DELETE", "/beyag/payments/1-0000000001"),
         ("POST", "/beyag/balance"),

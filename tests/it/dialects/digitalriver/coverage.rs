@@ -111,7 +111,7 @@ const ROWS: &[(&str, Shown)] = &[
     ("object: reason, failureReason", By(STATES)),
     ("object: state", By(STATES)),
     ("object: expiresTime", By(DETAILS)),
-    ("object: tokenInformation", Not("the ledger has no token of a refund yet")),
+    ("object: tokenInformation", By(DETAILS)),
     ("object: liveMode, metadata", By(CREATED)),
     ("object: charges", By(CREATED)),
     ("object: state created", Not("retired by the vendor; clients reject it")),

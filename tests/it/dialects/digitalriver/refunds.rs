@@ -6,6 +6,7 @@ use refundry_domain::outcome::{FailureCode, Outcome};
 use serde_json::{Value, json};
 
 use super::shop::{Shop, declined, expect_error, has, id};
+use crate::harness::site::Ask;
 
 #[tokio::test]
 async fn a_refund_of_an_amount_is_created_and_paid() {
@@ -72,7 +73,9 @@ async fn every_state_has_its_name() {
     assert_eq!(waiting["state"], "pending_information");
     assert!(waiting.get("charges").is_none(), "nothing was handed over");
     assert_eq!(waiting["expiresTime"], "2025-07-15T15:06:40.000Z", "30 days later");
-    assert_eq!(shop.again(&waiting).await, waiting);
+    let mut again = shop.again(&waiting).await;
+    assert!(again.as_object_mut().unwrap().remove("tokenInformation").is_some());
+    assert_eq!(again, waiting, "an answer that is kept has no token in it");
     let refund = shop.refund(ask(&order)).await;
     shop.hand_over(&refund).await;
     shop.learn(&refund, &declined(FailureCode::ExpiredOrCanceledCard)).await;
@@ -134,10 +137,23 @@ async fn bank_details_are_asked_for_found_and_given() {
         "2025-07-15T15:06:40.000Z",
         "a note does not make it wait longer"
     );
+    let token = shop.again(&refund).await["tokenInformation"].clone();
+    let secret = token["token"].as_str().unwrap();
+    assert_eq!(token, json!({"token": secret, "expiresTime": "2025-07-15T15:06:40.000Z"}));
+    let link = format!("/v1/refunds/{}/information_link", id(&refund));
+    let link = shop.post(&link, json!({})).send().await.expect(200).json();
+    assert_eq!(link["token"], secret, "the one of the customer's page");
+    // Who may read alone could have the money sent elsewhere.
+    let reader = shop.site.make_key(MerchantId(1), &[Scope::Read], 1000).await;
+    let seen = shop.get(&path).key(&reader).send().await.expect(200).json();
+    assert_eq!((&seen["state"], seen.get("tokenInformation")), (&refund["state"], None));
+    let page = Ask::new(shop.site.address, "GET", &format!("/bank-details/{secret}"));
+    page.send().await.expect(200);
     let details = json!({"iban": "DE89370400440532013000", "account_holder": "Ada"});
     let give = format!("/v1/refunds/{}/information", id(&refund));
     shop.post(&give, details).once().send().await.expect(200);
     let given = shop.again(&refund).await;
+    assert!(given.get("tokenInformation").is_none(), "it waits no more: {given}");
     has(&given, json!({"state": "pending"}));
     assert!(given.get("expiresTime").is_none());
     assert!(!given.to_string().contains("3000"), "of the account nothing is shown: {given}");

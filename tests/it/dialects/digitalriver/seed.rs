@@ -178,8 +178,7 @@ async fn every_field_of_the_page_is_answered_in_some_state() {
     let example: Value = serde_json::from_str(REFUND).unwrap();
     for name in example.as_object().unwrap().keys() {
         let there = seen.iter().any(|refund| refund.get(name).is_some());
-        // The token comes with the page on which customers give their details.
-        assert_eq!(there, name != "tokenInformation", "{name}");
+        assert!(there, "{name}");
     }
     let charge = &seen[0]["charges"][0];
     for (name, value) in example["charges"][0].as_object().unwrap() {

@@ -162,6 +162,10 @@ async fn a_refunds_life_is_told_in_the_words_of_this_api() {
         &waiting,
         json!({"state": "pending_information", "expiresTime": "2025-07-15T15:06:40.000Z"}),
     );
+    let token = waiting["tokenInformation"]["token"].as_str().unwrap();
+    assert_eq!(token.len(), 43, "as the customer's page has it");
+    let all = shop.site.get("/events").send().await.expect(200);
+    assert!(!String::from_utf8_lossy(&all.body).contains(token), "not to who may read alone");
     has(&object(find("return.accepted")), json!({"id": id(&back), "state": "accepted"}));
     has(&object(find("order.dispute")), json!({"id": order}));
 }
