@@ -33,7 +33,7 @@ use crate::outbound::{Client, Limits, SystemResolver};
 use crate::store::postgres::{self, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Standing, Store, StoreError};
-use crate::workers::{Expire, Pace, Pay, Rules, Seal, Tally, Workers};
+use crate::workers::{Expire, Pace, Pay, Reckon, Rules, Seal, Tally, Workers};
 
 /// Where the first admin key is kept, in the data directory.
 pub const KEY_FILE: &str = "admin.key";
@@ -129,6 +129,7 @@ impl App {
             notices,
             pace(&config),
         );
+        workers.reckon(Reckon::new(ledger.clone()));
         let ground = Ground { store: store.clone(), clock, sealer, commits: ledger.commits() };
         let (rules, resolver) = (deliveries(&config.webhooks), Arc::new(SystemResolver));
         workers.deliver(Deliver::new(ground, &counter, rules, resolver, worker(seed)));

@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod policy;
 pub mod refund;
 pub mod refusal;
+pub mod report;
 pub mod returns;
 pub mod split;
 pub mod text;

@@ -420,10 +420,17 @@ impl fmt::Display for Money {
     }
 }
 
-/// Room for every `i64` that is not negative, with a point.
+/// A sum of minor units as a decimal number, with a sign below zero.
+pub(crate) fn signed_decimal(units: i64, currency: Currency) -> String {
+    let sign = if units < 0 { "-" } else { "" };
+    format!("{sign}{}", decimal_text(units, currency.exponent, &mut [0; TEXT_ROOM]))
+}
+
+/// Room for every `i64` without its sign, with a point.
 const TEXT_ROOM: usize = 20;
 
-/// Writes `units` × 10^-decimals with all its decimals, from the right; `decimals` is below 19.
+/// Writes `units` × 10^-decimals with all its decimals and no sign, from the right; `decimals` is
+/// below 19.
 fn decimal_text(units: i64, decimals: u8, room: &mut [u8; TEXT_ROOM]) -> &str {
     let mut rest = units.unsigned_abs();
     let mut start = TEXT_ROOM;

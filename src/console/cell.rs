@@ -2,6 +2,7 @@
 
 use refundry_domain::ids::OrderId;
 use refundry_domain::money::{Currency, Minor};
+use refundry_domain::report::Sum;
 
 use super::say;
 
@@ -75,6 +76,20 @@ impl Cell {
     pub fn money(amount: Minor, currency: Currency) -> Cell {
         let plain = Some(say::decimal(amount, currency));
         Cell { plain, ..Cell::new(Kind::Money, say::money(amount, currency)) }
+    }
+
+    pub fn sum(sum: Sum) -> Cell {
+        Cell { plain: Some(sum.to_string()), ..Cell::new(Kind::Money, say::sum(sum)) }
+    }
+
+    /// How often something was counted.
+    pub fn times(number: i64) -> Cell {
+        Cell { plain: Some(number.to_string()), ..Cell::text(say::times(number)) }
+    }
+
+    /// What a CSV file gets is another text than what is shown.
+    pub fn shown_as(plain: &str, text: String) -> Cell {
+        Cell { plain: Some(plain.to_owned()), ..Cell::text(text) }
     }
 
     /// Of money that came, or went away. A CSV file says that in another column: a cell with a sign

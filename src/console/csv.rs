@@ -27,7 +27,10 @@ pub fn of(table: &Table, name: &'static str) -> Response {
     response
 }
 
-/// With an apostrophe before what a spreadsheet would take for a formula.
+/// With an apostrophe before what a spreadsheet would take for a formula; a number below zero is none.
 fn safe(text: &str) -> String {
-    if text.starts_with(FORMULAS) { format!("'{text}") } else { text.to_owned() }
+    let digits = text.strip_prefix('-').unwrap_or_default();
+    let is_number = digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if text.starts_with(FORMULAS) && !is_number { format!("'{text}") } else { text.to_owned() }
 }

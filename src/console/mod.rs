@@ -6,6 +6,7 @@
 mod ask;
 mod assets;
 mod cell;
+mod chart;
 mod csv;
 mod form;
 mod label;

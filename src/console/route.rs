@@ -7,7 +7,7 @@ use refundry_domain::merchant::Scope;
 use super::Console;
 use super::pages::{
     audit, confirm, credits, gateways, keys, live, login, new_refund, new_return, orders, overview,
-    owed, refunds, returns, search, settings, webhooks,
+    owed, refunds, reports, returns, search, settings, webhooks,
 };
 use super::visit::{serve, serve_open};
 
@@ -75,6 +75,7 @@ static WORK: &[Entry] = &[
     look("/console/owed", |entry| serve(entry, owed::list)),
     look("/console/owed/{id}", |entry| serve(entry, owed::show)),
     act("/console/owed/{id}", WRITES, |entry| serve(entry, owed::report)),
+    look("/console/reports", |entry| serve(entry, reports::show)),
     look("/console/returns", |entry| serve(entry, returns::list)),
     look("/console/returns/{id}", |entry| serve(entry, returns::show)),
     act("/console/returns/{id}", WRITES, |entry| serve(entry, returns::change)),

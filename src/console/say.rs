@@ -4,6 +4,7 @@
 use jiff::tz::TimeZone;
 use refundry_domain::ids::Timestamp;
 use refundry_domain::money::{Currency, Minor, Money};
+use refundry_domain::report::Sum;
 
 use super::cell::Cell;
 
@@ -76,8 +77,20 @@ pub fn iso(at: Timestamp) -> String {
 
 /// `1,234.50 USD`: the decimals of the currency, its code behind.
 pub fn money(amount: Minor, currency: Currency) -> String {
-    let digits = Money::new(amount, currency).to_string();
-    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    worded(&Money::new(amount, currency).to_string(), currency)
+}
+
+/// As [`money`], with a sign below zero.
+pub fn sum(sum: Sum) -> String {
+    let digits = sum.to_string();
+    match digits.strip_prefix('-') {
+        Some(digits) => format!("\u{2212}{}", worded(digits, sum.currency)),
+        None => worded(&digits, sum.currency),
+    }
+}
+
+fn worded(digits: &str, currency: Currency) -> String {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let mut text = grouped(whole);
     if !fraction.is_empty() {
         text.push('.');
@@ -107,6 +120,22 @@ fn grouped(digits: &str) -> String {
 
 pub fn count(number: usize) -> String {
     grouped(&number.to_string())
+}
+
+/// How often something was counted.
+pub fn times(number: i64) -> String {
+    grouped(&number.max(0).to_string())
+}
+
+/// `22 Nov 2026` for `2026-11-22`; other texts as they are.
+pub fn day(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), day_of)
+}
+
+/// `Nov 2026` for `2026-11`; other texts as they are.
+pub fn month(text: &str) -> String {
+    let full = day(&format!("{text}-01"));
+    full.strip_prefix("1 ").map_or_else(|| text.to_owned(), str::to_owned)
 }
 
 /// With a comma before every three digits.

@@ -23,6 +23,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("Returns", "/console/returns", "e"),
     ("Credit accounts", "/console/credits", "d"),
     ("Outside payouts", "/console/owed", "t"),
+    ("Reports", "/console/reports", "p"),
 ];
 const ADMIN_PLACES: &[(&str, &str, &str)] = &[
     ("Webhooks", "/console/webhooks", "w"),

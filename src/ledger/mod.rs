@@ -2,6 +2,7 @@
 //! rows). The only caller of [`Store::commit`].
 
 mod compare;
+pub mod counting;
 mod credits;
 mod replay;
 pub mod verify;

@@ -12,6 +12,7 @@ mod page;
 mod people;
 pub mod postgres;
 mod query;
+pub mod reports;
 mod rows;
 mod search;
 mod settle;
@@ -43,6 +44,7 @@ pub use self::query::{
     RefundSearch, ReturnFilter, Search, Slice, Sorted, TransactionFilter, TransactionKind,
     TransactionRow,
 };
+use self::reports::Reports;
 use self::vault::Vault;
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 
@@ -198,7 +200,7 @@ pub type KeyAndDigest = (Key, Option<Vec<u8>>);
 /// Every method takes the merchant whose rows it may touch, or says why not. Another merchant's
 /// rows are answered as if they were not there.
 #[async_trait]
-pub trait Store: Credits + Vault {
+pub trait Store: Credits + Reports + Vault {
     /// Loads the book, decides, writes and commits, together with whatever else is waiting.
     /// Commands on one order take effect one after the other, in the order in which they arrive.
     /// Answers once the commit is on disk.

@@ -7,6 +7,7 @@ mod heed;
 mod lanes;
 mod learn;
 mod pay;
+mod reckon;
 mod seal;
 mod tally;
 
@@ -27,6 +28,7 @@ use crate::ledger::Hint;
 
 pub use expire::Expire;
 pub use pay::{Inbox, Pay, Rules};
+pub use reckon::Reckon;
 pub use seal::Seal;
 pub use tally::{Count, Tally};
 
@@ -81,6 +83,15 @@ impl Workers {
             async move { seal.tick().await }
         }));
         Workers { stop, tasks, drain: pace.drain }
+    }
+
+    /// Has refunds counted for the reports too, until the stop.
+    pub fn reckon(&mut self, reckon: Reckon) {
+        let reckon = Arc::new(reckon);
+        self.tasks.spawn(every(reckon::EVERY, self.stop.subscribe(), move || {
+            let reckon = Arc::clone(&reckon);
+            async move { reckon.tick().await }
+        }));
     }
 
     /// Has webhooks delivered too, until the stop.

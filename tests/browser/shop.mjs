@@ -57,6 +57,7 @@ export async function shop(server, receiver) {
   await server.post("/v1/gateways", { name: "stripe", connector: "stripe", secrets: { api_key: "sk_test_0123456789", webhook_secret: "whsec_0123456789" } }).catch(() => undefined);
   await server.key(["read"], "clerk who only looks");
   await until("the webhook was told", () => receiver.got.length > 3);
+  await until("the refunds are counted", async () => (await server.get("/v1/reports/refunds")).complete);
   return { hook, two, paid, refused, outside, doubtful, large, done, failed, owed, slow, proposed, second, goods, credit, account, spend, gift };
 }
 
@@ -86,6 +87,10 @@ export function pages(rows) {
     ["payout", `/console/owed/${payout}`],
     ["returns", "/console/returns"],
     ["return", `/console/returns/${rows.goods.id}`],
+    ["reports", "/console/reports"],
+    ["reports-by-reason", "/console/reports?by=reason"],
+    ["reports-by-failure", "/console/reports?by=failure"],
+    ["reports-empty", "/console/reports?from=2020-01-01&to=2020-01-31"],
     ["credits", "/console/credits"],
     ["credit", `/console/credits/${rows.account}`],
     ["credit-undo", `/console/credits/${rows.account}?undo=${rows.spend.id}`],

@@ -98,6 +98,26 @@ for (const script of [true, false]) {
       assert.equal(now.transactions[0].provider_reference, "till-77");
     }));
 
+    test("a refund that was paid appears in the report, and in its CSV file", () => as({ script }, async (clerk) => {
+      const reason = `reason ${reference()}`;
+      const order = await server.order(reference(), [card("80.00")]);
+      await server.settled(await server.refund(order, { amount: "12.34", reason }), "succeeded");
+      await until("the refund is counted", async () => (await server.get(`/v1/reports/refunds?by=reason`)).data.some((line) => line.key === reason));
+      await clerk.follow('.places a[href="/console/reports"]');
+      await clerk.fill("[name=reason]", reason);
+      await clerk.page.select("[name=by]", "provider");
+      await clerk.press("Filter");
+      assert.match(await clerk.text(), /sandbox\s+12\.34\sUSD/);
+      const file = await clerk.page.$eval("a[download]", (link) => link.href);
+      const cookies = (await clerk.page.cookies()).map((one) => `${one.name}=${one.value}`).join("; ");
+      const answer = await fetch(file, { headers: { cookie: cookies } });
+      assert.match(answer.headers.get("content-disposition"), /attachment; filename="refund-report\.csv"/);
+      assert.match(await answer.text(), /^sandbox,USD,1,1,0,0,0,12\.34,0\.00,12\.34\r$/m);
+      await clerk.fill("[name=reason]", "no such reason");
+      await clerk.press("Filter");
+      assert.match(await clerk.text(), /No refunds in these days that match/);
+    }));
+
     test("an order is looked up by its reference and its balances are read", () => as({ script }, async (clerk) => {
       const name = `${reference()} & co`;
       const order = await server.order(name, [card("30.00"), card("15.00")]);

@@ -10,6 +10,7 @@
 mod credits;
 mod faults;
 mod itself;
+mod network;
 mod replicas;
 mod server;
 mod start;

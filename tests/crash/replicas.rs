@@ -1,23 +1,24 @@
 //! Three servers over one PostgreSQL, and everything is killed in turn: a server, a backend, the
 //! whole database, the network in between.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use crate::server::{Server, all_refunds, run, until, until_settled};
+use crate::network::Network;
+use crate::server::{LOCAL, Server, all_refunds, refundry, run, until, until_settled};
 use crate::storm::{
-    ASKS, HASTE, Place, Storm, Told, check_acknowledged, check_payments, check_record, orders,
+    ASKS, HASTE, Place, Storm, Told, check_acknowledged, check_counts, check_payments,
+    check_record, orders,
 };
 
 const CLIENTS: u64 = 32;
+/// Of three.
+const LAST: usize = 2;
 const KEY: &str = "the-key-of-the-storm-over-all";
 
 /// A cluster of its own that syncs what it commits, gone when this is.
@@ -70,72 +71,30 @@ impl Drop for Cluster {
     }
 }
 
-/// The network between one server and the database: when it is cut, nothing comes through and
-/// nobody is told.
-struct Network {
-    port: u16,
-    cut: Arc<AtomicBool>,
-}
-
-impl Network {
-    fn to(socket: PathBuf) -> Network {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let cut = Arc::new(AtomicBool::new(false));
-        let seen = cut.clone();
-        std::thread::spawn(move || {
-            for near in listener.incoming().flatten() {
-                let Ok(far) = UnixStream::connect(&socket) else { continue };
-                let (near_too, far_too) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-                let (one, two) = (seen.clone(), seen.clone());
-                std::thread::spawn(move || {
-                    carry(near, &far, &one);
-                    let _ = far.shutdown(std::net::Shutdown::Both);
-                });
-                std::thread::spawn(move || {
-                    carry(far_too, &near_too, &two);
-                    let _ = near_too.shutdown(std::net::Shutdown::Both);
-                });
-            }
-        });
-        Network { port, cut }
-    }
-
-    fn cut(&self, cut: bool) {
-        self.cut.store(cut, Ordering::SeqCst);
-    }
-}
-
-fn carry(mut from: impl Read, mut to: impl Write, cut: &AtomicBool) {
-    let mut bytes = [0; 16_384];
-    while let Ok(count @ 1..) = from.read(&mut bytes) {
-        while cut.load(Ordering::SeqCst) {
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-        if to.write_all(&bytes[..count]).is_err() {
-            return;
-        }
-    }
-}
-
 /// What the servers share, and what each has.
 struct Cast {
     home: TempDir,
-    urls: [String; 3],
+    url: String,
+    /// Of the last of them.
+    network: Network,
     sandbox: PathBuf,
 }
 
 impl Cast {
     fn start(&self, index: usize) -> Server {
+        let apart = index == LAST;
+        let url = if apart { self.network.database() } else { self.url.clone() };
         let mut variables: Vec<(&str, &str)> = HASTE.to_vec();
         variables.extend([
-            ("REFUNDRY_DATABASE_URL", self.urls[index].as_str()),
+            ("REFUNDRY_DATABASE_URL", url.as_str()),
             ("REFUNDRY_DATABASE_CONNECTIONS", "8"),
             ("REFUNDRY_DATABASE_TIMEOUT_MS", "2000"),
             ("REFUNDRY_ADMIN_KEY", KEY),
             ("REFUNDRY_SANDBOX_DIRECTORY", self.sandbox.to_str().unwrap()),
         ]);
-        Server::start_with(&self.data(index), &variables)
+        let (program, listen) =
+            if apart { self.network.refundry() } else { (refundry(), LOCAL.to_owned()) };
+        Server::start_as(program, &listen, &self.data(index), &variables)
     }
 
     fn data(&self, index: usize) -> PathBuf {
@@ -147,13 +106,12 @@ impl Cast {
 #[test]
 fn clients_storm_three_replicas_while_everything_is_killed() {
     let cluster = Cluster::start();
-    let network = Network::to(cluster.socket());
     let home = TempDir::new().unwrap();
     let sandbox = home.path().join("sandbox");
     std::fs::create_dir(&sandbox).unwrap();
-    let through = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", network.port);
-    let cast = Cast { home, urls: [cluster.url(), cluster.url(), through], sandbox };
-    let mut servers: Vec<Server> = (0..3).map(|index| cast.start(index)).collect();
+    let network = Network::to(cluster.socket());
+    let cast = Cast { home, url: cluster.url(), network, sandbox };
+    let mut servers: Vec<Server> = (0..=LAST).map(|index| cast.start(index)).collect();
     let orders = orders(&mut servers[0].client(KEY));
     let places = servers.iter().map(|server| Place::at(server.address)).collect();
     let answered = AtomicUsize::new(0);
@@ -181,9 +139,11 @@ fn clients_storm_three_replicas_while_everything_is_killed() {
     at(2);
     cluster.kill_a_backend();
     at(3);
-    network.cut(true);
+    cast.network.cut(true);
+    let mut asker = servers[LAST].client(KEY);
+    until("who is cut off says so", || asker.get("/readyz").unwrap().status == 503);
     at(4);
-    network.cut(false);
+    cast.network.cut(false);
     cluster.script("kill", &[]);
     let gone = Instant::now();
     cluster.script("again", &[]);
@@ -208,6 +168,7 @@ fn clients_storm_three_replicas_while_everything_is_killed() {
     let refunds = all_refunds(&mut client);
     check_acknowledged(&told, &refunds);
     let paid = check_payments(&mut client, &storm.orders, &refunds);
+    check_counts(&mut client, &refunds);
     for server in servers {
         assert!(server.terminate().success());
     }

@@ -13,6 +13,9 @@ use serde_json::Value;
 /// Nothing here takes longer, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Any free port of this machine.
+pub const LOCAL: &str = "127.0.0.1:0";
+
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
@@ -40,10 +43,20 @@ impl Server {
     }
 
     pub fn start_with(data: &Path, variables: &[(&str, &str)]) -> Server {
+        Server::start_as(refundry(), LOCAL, data, variables)
+    }
+
+    /// The program in some place of its own, listening at an address there.
+    pub fn start_as(
+        mut program: Command,
+        listen: &str,
+        data: &Path,
+        variables: &[(&str, &str)],
+    ) -> Server {
         let log = data.with_extension("log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = refundry()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        let mut child = program
+            .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())

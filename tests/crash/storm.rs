@@ -170,6 +170,7 @@ fn clients_storm_the_same_payments_while_the_server_is_killed() {
     let refunds = all_refunds(&mut client);
     check_acknowledged(&told, &refunds);
     let paid = check_payments(&mut client, &storm.orders, &refunds);
+    check_counts(&mut client, &refunds);
     assert!(server.terminate().success());
     check_record(&data, &paid, refunds.len());
     let verified = run(&["verify"], &data);
@@ -217,6 +218,22 @@ pub fn check_payments(
         paid.insert(payment["id"].as_str().unwrap().to_owned(), refunded);
     }
     paid
+}
+
+/// The report counts each of them once.
+pub fn check_counts(client: &mut Client, refunds: &[Value]) {
+    let mut report = Value::Null;
+    until("all is counted", || {
+        report = client.get("/v1/reports/refunds?by=currency").unwrap().good();
+        report["complete"] == true
+    });
+    let total: i64 = refunds.iter().map(|refund| cents(&refund["amount"])).sum();
+    let line = &report["data"][0];
+    for counted in ["requested", "succeeded", "paid"] {
+        assert_eq!(line[counted]["count"].as_u64(), u64::try_from(refunds.len()).ok(), "{line}");
+        assert_eq!(cents(&line[counted]["amount"]), total, "{counted}: {line}");
+    }
+    assert_eq!(report["data"].as_array().map(Vec::len), Some(1), "{report}");
 }
 
 /// The sandbox's own record says the same, each attempt counted once.

@@ -68,6 +68,7 @@ function live() {
   let seen = document.body.dataset.live;
   let source;
   let timer;
+  let late;
   const again = (ms) => { clearTimeout(timer); timer = setTimeout(refresh, ms); };
   const refresh = async () => {
     if (document.hidden) return;
@@ -98,7 +99,11 @@ function live() {
       source = undefined;
     } else if (!source) {
       source = new EventSource(`/console/live?after=${seen}`);
-      source.onmessage = () => again(400);
+      source.onmessage = () => {
+        again(400);
+        // What is counted follows a moment later.
+        if (main.querySelector("figure")) { clearTimeout(late); late = setTimeout(refresh, 2500); }
+      };
     }
   };
   document.addEventListener("visibilitychange", listen);

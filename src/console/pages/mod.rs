@@ -13,6 +13,7 @@ pub mod orders;
 pub mod overview;
 pub mod owed;
 pub mod refunds;
+pub mod reports;
 pub mod returns;
 pub mod search;
 pub mod settings;
@@ -37,7 +38,7 @@ pub struct TroublePage<'a> {
 pub struct Filter {
     pub name: &'static str,
     pub label: &'static str,
-    /// `text`, `date` or `select`.
+    /// `text`, `date`, `select`, or `choice` for a select that always has a value.
     pub kind: &'static str,
     pub value: String,
     pub choices: Vec<super::list::Choice>,
@@ -59,6 +60,14 @@ impl Filter {
         choices: Vec<super::list::Choice>,
     ) -> Filter {
         Filter { name, label, kind: "select", value: String::new(), choices }
+    }
+
+    pub fn choice(
+        name: &'static str,
+        label: &'static str,
+        choices: Vec<super::list::Choice>,
+    ) -> Filter {
+        Filter { kind: "choice", ..Filter::select(name, label, choices) }
     }
 }
 

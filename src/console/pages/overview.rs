@@ -6,6 +6,7 @@ use refundry_domain::refund::{Execution, State};
 use refundry_domain::webhook::EndpointState;
 
 use super::orders::refunds_table;
+use super::reports::{self, Month};
 use crate::console::list::Table;
 use crate::console::say;
 use crate::console::shell::Shell;
@@ -32,6 +33,7 @@ struct Page<'a> {
     shell: &'a Shell,
     cards: Vec<Card>,
     calm: bool,
+    month: Option<Month>,
     newest: Table,
 }
 
@@ -56,6 +58,7 @@ pub async fn show(visit: Visit) -> Result<Response, Trouble> {
     let shell = visit.shell("Overview")?;
     let page = Page {
         calm: cards.iter().all(|card| card.count == "0"),
+        month: reports::month(&right).await?,
         newest: refunds_table(&visit.say, &newest, "Newest refunds"),
         shell: &shell,
         cards,

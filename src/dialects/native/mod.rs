@@ -13,6 +13,7 @@ pub mod openapi;
 mod orders;
 mod refunds;
 mod refusals;
+mod reports;
 mod returns;
 pub mod route;
 pub mod routes;

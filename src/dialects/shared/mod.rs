@@ -10,6 +10,7 @@ pub mod exact;
 pub mod paging;
 pub mod problem;
 pub mod replay;
+pub mod reports;
 pub mod right;
 mod tells;
 pub mod tokens;

@@ -2,7 +2,9 @@
 
 mod credits;
 mod live;
+mod reports;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use refundry_domain::book::Book;
@@ -175,6 +177,7 @@ impl<'a> Check<'a> {
         self.reached = Reached::default();
         self.own_chain(merchant).await?;
         let mut after = None;
+        let mut refunded = BTreeMap::new();
         loop {
             let page = Page { after, before: None, limit: PAGE, oldest_first: true };
             let read = self.store.orders(merchant, OrderFilter::default(), page).await;
@@ -185,6 +188,7 @@ impl<'a> Check<'a> {
             for order in &slice.rows {
                 if self.is_within(order.id.0) {
                     self.order(merchant, order.id).await?;
+                    *refunded.entry(order.currency).or_insert(0) += order.refunded.get();
                 }
             }
             (self.progress)(&self.report.counts);
@@ -192,6 +196,10 @@ impl<'a> Check<'a> {
             if !slice.more {
                 break;
             }
+        }
+        // While somebody writes, the counts and the orders are not of one moment.
+        if self.end.is_none() {
+            self.counted(merchant, refunded).await?;
         }
         self.accounts(merchant).await?;
         // What could not be followed would be missing here.

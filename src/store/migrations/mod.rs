@@ -28,6 +28,7 @@ macro_rules! migrations {
             7 "0007_outside",
             9 "0009_notes_and_tokens",
             10 "0010_found_by",
+            12 "0012_reports",
         )
     };
 }

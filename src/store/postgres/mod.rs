@@ -16,6 +16,7 @@ mod open;
 mod page;
 mod people;
 mod pool;
+mod reports;
 mod rows;
 mod seal;
 mod shelf;

@@ -26,6 +26,7 @@ mod open;
 mod page;
 mod people;
 mod readers;
+mod reports;
 mod rows;
 mod seal;
 mod shelf;

@@ -1,6 +1,7 @@
 //! The console over HTTP: who is let in, what a form may do, and what comes out as text.
 
 mod pages;
+mod reports;
 mod work;
 
 use refundry::testing::access::{Caller, secret};

@@ -94,6 +94,9 @@ pub struct Population {
     pub merchants: [MerchantId; 2],
     pub models: [Model; 2],
     step: i64,
+    /// From one command to the next.
+    pub pace_ms: i64,
+    at: i64,
 }
 
 impl Population {
@@ -105,7 +108,9 @@ impl Population {
             panic!("{made:?}");
         };
         let merchants = [MERCHANT, other.id];
-        let mut population = Population { random, merchants, models: Default::default(), step: 0 };
+        let models = Default::default();
+        let mut population =
+            Population { random, merchants, models, step: 0, pace_ms: 1_000, at: NOW.0 };
         population.go_on(store, steps).await;
         population
     }
@@ -116,7 +121,8 @@ impl Population {
             let mut intent = self.intent(whose);
             self.step += 1;
             intent.merchant = self.merchants[whose];
-            intent.at = Timestamp(NOW.0 + self.step * 1_000);
+            self.at += self.pace_ms;
+            intent.at = Timestamp(self.at);
             intent.by = self.random.pick(&["key:2", "worker", "cli"]).to_string().into();
             if self.random.one_in(2) {
                 intent = claimed(intent, &format!("claim-{}", self.step), 1);
@@ -200,6 +206,7 @@ fn request(random: &mut Random, model: &Model) -> refundry_domain::command::Ask 
         _ => What::Amount(stated(&format!("{}.{:02}", random.below(3), 1 + random.below(99)))),
     };
     let mut ask = ask(what);
+    ask.reason = random.pick(&[None, Some("too small"), Some("defective")]).map(str::to_owned);
     if random.one_in(4) {
         ask.to =
             *random.pick(&[Destination::BankTransfer, Destination::Cash, Destination::GiftCard]);

@@ -9,6 +9,7 @@ mod limits;
 mod orders;
 mod refunds;
 mod replay;
+mod reports;
 mod returns;
 mod server;
 mod stream;

@@ -1,5 +1,8 @@
 //! Books that move from one database to the other kind.
 
+use std::time::Duration;
+
+use refundry::testing::ledger::counting;
 use refundry::testing::ledger::verify::verify;
 use refundry::testing::store::copy::{CopyError, copy};
 use refundry::testing::store::postgres::{PostgresSide, PostgresStore};
@@ -18,6 +21,7 @@ async fn books_are_copied_there_and_back() {
     home.store.seal(NOW).await.unwrap();
     population.go_on(&*home.store, 50).await;
     let instance = home.store.instance();
+    counting::round(&*home.store, None, Duration::from_secs(60)).await.unwrap();
     let id = done(&*home.store, claimed(register(new_order("9.00")), "k", 1)).await.order.id;
     home.store.close().await;
     let Home { store, dir } = home;

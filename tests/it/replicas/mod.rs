@@ -2,6 +2,7 @@
 
 mod busy;
 mod copying;
+mod reports;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

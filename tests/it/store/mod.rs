@@ -9,6 +9,7 @@ mod lists;
 mod notes;
 mod outside;
 mod refunds;
+mod reports;
 mod search;
 mod tokens;
 mod verify;

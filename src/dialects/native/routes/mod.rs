@@ -4,6 +4,7 @@ mod administration;
 mod credits;
 mod orders;
 mod refunds;
+mod reports;
 mod transfers;
 mod webhooks;
 
@@ -20,6 +21,7 @@ pub fn all() -> impl Iterator<Item = &'static Route> {
         .chain(refunds::ROUTES)
         .chain(transfers::ROUTES)
         .chain(credits::ROUTES)
+        .chain(reports::ROUTES)
         .chain(webhooks::ROUTES)
         .chain(administration::ROUTES)
 }

@@ -8,6 +8,7 @@ pub mod gateways;
 pub mod information;
 pub mod records;
 pub mod report;
+pub mod reports;
 pub mod schemas;
 pub mod transfers;
 pub mod webhooks;
