@@ -47,7 +47,9 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         (slice, pager)
     } else {
         let days = filter.created_from.is_some() || filter.created_until.is_some();
-        let sorted = if days { Sorted::Day } else { Sorted::Number };
+        // Those of a name are at hand in the order of their numbers.
+        let by_day = days && filter.person.is_none();
+        let sorted = if by_day { Sorted::Day } else { Sorted::Number };
         let slice = right.orders(OrderFilter { sorted, ..filter }, list::page(query)).await?;
         let pager = pager(path, query, &slice, |order| order.id.0);
         (slice, pager)

@@ -95,8 +95,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     listed(&visit, &page, "refunds")
 }
 
-/// The numbers of refunds made in a time: from the first, up to below the second. Numbers grow with
-/// time, so they are found by halving.
+/// The numbers of refunds made in a time: from the first, up to below the second.
 async fn numbers(
     right: &Right<Reads>,
     from: Option<Timestamp>,
@@ -104,22 +103,29 @@ async fn numbers(
 ) -> Result<(i64, i64), Trouble> {
     let newest = right.refunds(RefundFilter::default(), list::newest()).await?.rows;
     let end = newest.first().map_or(1, |refund| refund.id.0 + 1);
-    let mut found = [1, end];
-    for (place, at) in [(0, from), (1, until)] {
-        let Some(at) = at else { continue };
-        // Everything below `low` is too early; what is at `high` or above is not.
-        let (mut low, mut high) = (1, end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let page = Page { after: Some(middle - 1), before: None, limit: 1, oldest_first: true };
-            match right.refunds(RefundFilter::default(), page).await?.rows.first() {
-                Some(refund) if refund.created_at < at => low = refund.id.0 + 1,
-                Some(_) | None => high = middle,
-            }
+    tokio::try_join!(first_since(right, from, 1, end), first_since(right, until, end, end))
+}
+
+/// Below which number every refund was made earlier; `otherwise` without a time. Numbers grow with
+/// time, so it is found by halving.
+async fn first_since(
+    right: &Right<Reads>,
+    at: Option<Timestamp>,
+    otherwise: i64,
+    end: i64,
+) -> Result<i64, Trouble> {
+    let Some(at) = at else { return Ok(otherwise) };
+    // Everything below `low` is too early; what is at `high` or above is not.
+    let (mut low, mut high) = (1, end);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let page = Page { after: Some(middle - 1), before: None, limit: 1, oldest_first: true };
+        match right.refunds(RefundFilter::default(), page).await?.rows.first() {
+            Some(refund) if refund.created_at < at => low = refund.id.0 + 1,
+            Some(_) | None => high = middle,
         }
-        found[place] = low;
     }
-    Ok((found[0], found[1]))
+    Ok(low)
 }
 
 struct Attempt {

@@ -10,6 +10,7 @@ use crate::harness::store::Home;
 use crate::harness::whole::{KEY, Whole};
 
 const ONCE: &str = "0123456789abcdef0123456789abcdef";
+const OTHER: &str = "fedcba9876543210fedcba9876543210";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A refund of so much that is credited to an account here; the refund's and the account's id.
@@ -80,7 +81,7 @@ async fn credit_is_spent_and_given_back_once_however_often_the_form_is_sent() {
     let page = clerk.page(&site, &format!("{path}?undo={spent}")).await;
     assert!(page.contains("7.50\u{a0}USD</b> was spent for <bdi>1002</bdi>"));
     let undo = || {
-        let fields = [("token", &*clerk.token), ("once", ONCE), ("spend", &*spent)];
+        let fields = [("token", &*clerk.token), ("once", OTHER), ("spend", &*spent)];
         clerk.bare_post(&site, &format!("{path}/undo"), &fields)
     };
     let (one, two) = tokio::join!(undo().send(), undo().send());
