@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 
 use super::Books;
 use super::fail::Fail;
-use super::load::{self, Busy, Wanted};
+use super::load::{self, Busy};
 use super::pool::{self, Lent, Params, Step};
 use super::shelf::{Kept, NewClaim, NewEvent, Shelf};
+use super::wanted::Wanted;
 use super::write::Rows;
 use crate::store::settle::{self, Loaded, decision, digest, put};
 use crate::store::{Answer, Claim, Intent, Settlement, StoreError, facts};

@@ -3,127 +3,20 @@
 use std::collections::BTreeSet;
 
 use refundry_domain::changes::Queue;
-use refundry_domain::command::{Command, Target};
-use refundry_domain::credit::AccountKind;
-use refundry_domain::ids::{MerchantId, Numbers, OrderRef};
-use refundry_domain::outcome::Reporter;
+use refundry_domain::ids::{MerchantId, Numbers};
 use tokio_postgres::Row;
 
 use super::credits::{self, HeldAccount};
 use super::fail::Fail;
 use super::pool::{Lent, Params, Step};
-use super::rows::{Cells, select, storable};
+use super::rows::{Cells, select};
 use super::shelf::{Belonging, Belongs, Held, HeldRefund, Kept, Shelf};
+use super::wanted::Wanted;
 use crate::store::rows::{self, Columns};
-use crate::store::settle::digest;
-use crate::store::{Answer, Intent, Movement};
+use crate::store::{Answer, Movement};
 
 /// How many numbers one value of the sequence stands for.
 pub const BLOCK: i64 = 8;
-
-/// What the intents of a batch are about.
-#[derive(Default)]
-pub struct Wanted {
-    references: BTreeSet<String>,
-    refunds: BTreeSet<i64>,
-    transactions: BTreeSet<i64>,
-    returns: BTreeSet<i64>,
-    orders: BTreeSet<i64>,
-    digests: BTreeSet<[u8; 16]>,
-    new_orders: BTreeSet<String>,
-    new_returns: BTreeSet<String>,
-    numbers: i64,
-    /// Whether a refund may be credited to an account, or taken back from one.
-    credits: bool,
-}
-
-impl Wanted {
-    pub fn of(intents: &[Intent]) -> Wanted {
-        let mut wanted = Wanted::default();
-        for intent in intents {
-            match &intent.target {
-                Target::NewOrder => {}
-                Target::Order(OrderRef::Id(id)) => drop(wanted.orders.insert(id.0)),
-                Target::Order(OrderRef::Reference(text)) => {
-                    wanted.references.insert(text.clone());
-                }
-                Target::Refund(id) => drop(wanted.refunds.insert(id.0)),
-                Target::Transaction(id) => drop(wanted.transactions.insert(id.0)),
-                Target::Return(id) => drop(wanted.returns.insert(id.0)),
-            }
-            if let Some(claim) = intent.claim.as_ref().filter(|_| !intent.dry_run) {
-                wanted.digests.insert(digest(&claim.key));
-            }
-            wanted.numbers += 4 + reserve(&intent.command);
-            wanted.credits |= credits(&intent.command);
-            if let Command::RegisterOrder(new) = &*intent.command {
-                wanted.new_orders.extend(new.reference.clone());
-            }
-            if let Command::OpenReturn(new) = &*intent.command {
-                wanted.new_returns.extend(new.reference.clone());
-            }
-        }
-        for texts in [&mut wanted.references, &mut wanted.new_orders, &mut wanted.new_returns] {
-            texts.retain(|text| storable(text));
-        }
-        wanted
-    }
-
-    fn of_kind(&self, kind: Belonging) -> Vec<i64> {
-        let numbers = match kind {
-            Belonging::Refund => &self.refunds,
-            Belonging::Transaction => &self.transactions,
-            Belonging::Return => &self.returns,
-        };
-        numbers.iter().copied().collect()
-    }
-
-    /// How many values of the sequence cover the numbers that are likely used.
-    pub fn blocks(&self) -> i64 {
-        self.numbers / BLOCK + 1
-    }
-}
-
-fn credits(command: &Command) -> bool {
-    match command {
-        Command::RequestRefund(ask) => AccountKind::of(ask.to).is_some(),
-        Command::Confirm { .. } => true,
-        Command::Report(report) => report.by == Reporter::Caller,
-        Command::RegisterOrder(_)
-        | Command::RecordPayment(_)
-        | Command::ChangeOrder(_)
-        | Command::OpenReturn(_)
-        | Command::ChangeReturn(_)
-        | Command::ChangeRefund(_)
-        | Command::Cancel { .. }
-        | Command::Retry
-        | Command::GiveInformation { .. }
-        | Command::Expire
-        | Command::Start { .. }
-        | Command::Annotate { .. } => false,
-    }
-}
-
-/// How many numbers a command usually needs, beyond a few.
-fn reserve(command: &Command) -> i64 {
-    let many = |count: usize| i64::try_from(count).unwrap_or(0);
-    match command {
-        Command::RegisterOrder(new) => 2 * many(new.payments.len()),
-        Command::RequestRefund(ask) if AccountKind::of(ask.to).is_some() => 8,
-        Command::RequestRefund(_) | Command::Retry | Command::ChangeRefund(_) => 2,
-        Command::RecordPayment(_)
-        | Command::ChangeOrder(_)
-        | Command::OpenReturn(_)
-        | Command::ChangeReturn(_)
-        | Command::Confirm { .. }
-        | Command::Cancel { .. }
-        | Command::GiveInformation { .. }
-        | Command::Expire
-        | Command::Start { .. }
-        | Command::Report(_)
-        | Command::Annotate { .. } => 0,
-    }
-}
 
 /// The orders that the targets belong to.
 pub struct Found {
@@ -205,7 +98,8 @@ pub enum Busy {
 }
 
 /// Begins the transaction when that has not happened, locks the orders in order of number, and reads
-/// all that is needed, in one round trip. The numbers are drawn after the locks: an order's events have rising numbers.
+/// all that is needed, in one round trip. The numbers are drawn after the locks: an order's events
+/// have rising numbers.
 pub async fn load(
     lent: &mut Lent,
     merchant: MerchantId,

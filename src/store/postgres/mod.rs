@@ -24,6 +24,7 @@ mod single;
 mod statements;
 mod transactions;
 mod vault;
+mod wanted;
 mod watch;
 mod work;
 mod write;

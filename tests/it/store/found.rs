@@ -222,7 +222,8 @@ async fn books_from_before_get_their_words(place: &impl Place) {
     store.close().await;
     drop(store);
     let undone = "DROP INDEX orders_by_day; DROP INDEX refunds_by_outside; \
-        DROP TABLE customer_words; DELETE FROM migrations WHERE number >= 10";
+        DROP TABLE customer_words; DROP TABLE report_cursors; DROP TABLE report_days; \
+        DELETE FROM migrations WHERE number >= 10";
     place.tamper(undone).await;
     let store = place.open().await;
     let after = store.orders(MERCHANT, filter, all()).await.unwrap().rows;

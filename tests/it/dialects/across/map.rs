@@ -101,7 +101,7 @@ const SHAPES: [(&str, [&str; 6]); 5] = [
         [
             "`payments` of the order, `txn_…`",
             "a transaction of type `payment`",
-            "a charge, `chg_…`",
+            "a charge, `ch_…`",
             "`PAYMENT`",
             "`paymentId`",
             "`PaymentCapture` and others",
