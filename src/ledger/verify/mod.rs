@@ -188,7 +188,8 @@ impl<'a> Check<'a> {
             for order in &slice.rows {
                 if self.is_within(order.id.0) {
                     self.order(merchant, order.id).await?;
-                    *refunded.entry(order.currency).or_insert(0) += order.refunded.get();
+                    let sum: &mut i64 = refunded.entry(order.currency).or_default();
+                    *sum = sum.saturating_add(order.refunded.get());
                 }
             }
             (self.progress)(&self.report.counts);

@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::{MerchantId, Numbers};
@@ -29,6 +30,8 @@ const MOST_INTENTS: usize = 128;
 /// another begins beside it. What a statement costs hardly depends on how many rows it has, so few
 /// full batches get more done than many small ones; and who waits, waits for one of them.
 const WORTH_A_LANE: usize = 32;
+/// After so long, who waits is not kept waiting for a batch that is held up.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// How often a batch is tried again because of what others did meanwhile.
 const MOST_TRIES: u32 = 12;
 /// How many values of the sequence are drawn at once at most.
@@ -39,6 +42,7 @@ pub type Settled = Result<Settlement, StoreError>;
 struct Waiting {
     intent: Intent,
     reply: oneshot::Sender<Settled>,
+    since: Instant,
 }
 
 /// What waits, by merchant: a transaction never spans two.
@@ -63,11 +67,11 @@ impl Inner {
     /// Whether what waits of a merchant is to be carried out now, or left to the lanes that carry
     /// out something of theirs already.
     fn is_due(&self, merchant: MerchantId) -> bool {
-        let waiting = self.waiting.get(&merchant).map_or(0, VecDeque::len);
-        match self.at_work.get(&merchant) {
-            None => waiting > 0,
-            Some(batches) => waiting >= batches * WORTH_A_LANE,
-        }
+        let Some(queue) = self.waiting.get(&merchant) else { return false };
+        let Some(oldest) = queue.front() else { return false };
+        self.at_work.get(&merchant).is_none_or(|batches| {
+            queue.len() >= batches * WORTH_A_LANE || oldest.since.elapsed() >= PATIENCE
+        })
     }
 
     /// The next batch, of the merchant that has waited longest.
@@ -97,13 +101,10 @@ impl Inner {
 }
 
 impl Queues {
-    /// What a lane does next, once it is done with something of a merchant; `None` ends it. What it
-    /// leaves waiting is taken by the lanes that are at work for the same merchant.
-    fn next(&self, done: Option<MerchantId>) -> Option<(MerchantId, Vec<Waiting>)> {
+    /// What a lane does next; `None` ends it. What it leaves waiting is taken by the lanes that are
+    /// at work for the same merchant.
+    fn next(&self) -> Option<(MerchantId, Vec<Waiting>)> {
         let mut inner = self.inner.lock();
-        if let Some(merchant) = done {
-            inner.done(merchant);
-        }
         let taken = inner.take();
         inner.lanes -= usize::from(taken.is_none());
         taken
@@ -117,36 +118,54 @@ impl Queues {
 
 /// Lets the intent wait its turn, and begins a lane of work when there is room for one more.
 pub async fn commit(books: &Arc<Books>, intent: Intent) -> Settled {
-    let (reply, settled) = oneshot::channel();
+    let (reply, mut settled) = oneshot::channel();
     let merchant = intent.merchant;
-    let begin = {
+    {
         let mut inner = books.queues.inner.lock();
         let queue = inner.waiting.entry(merchant).or_default();
         let first = queue.is_empty();
-        queue.push_back(Waiting { intent, reply });
+        queue.push_back(Waiting { intent, reply, since: Instant::now() });
         if first {
             inner.turns.push_back(merchant);
         }
-        let begins = inner.lanes < books.lanes && inner.is_due(merchant);
+    }
+    begin(books);
+    let settled = match tokio::time::timeout(PATIENCE, &mut settled).await {
+        Ok(settled) => settled,
+        Err(_) => {
+            begin(books);
+            settled.await
+        }
+    };
+    settled.map_err(|_| StoreError::Unavailable("the batch was broken off".to_owned()))?
+}
+
+/// Begins a lane when something is due and there is room for one more.
+fn begin(books: &Arc<Books>) {
+    let begins = {
+        let mut inner = books.queues.inner.lock();
+        let is_due = inner.turns.iter().any(|merchant| inner.is_due(*merchant));
+        let begins = is_due && inner.lanes < books.lanes;
         inner.lanes += usize::from(begins);
         begins
     };
-    if begin {
-        let books = Arc::clone(books);
+    if begins {
         // Whoever asked may hang up; what was begun goes on.
-        tokio::spawn(async move {
-            let mut done = None;
-            while let Some((merchant, waiting)) = books.queues.next(done) {
-                done = Some(merchant);
-                let left = answer(&books, merchant, waiting, Busy::Skip).await;
-                if !left.is_empty() {
-                    wait_for(&books, merchant, left).await;
-                }
-            }
-        });
+        tokio::spawn(lane(Arc::clone(books)));
     }
-    let gone = || StoreError::Unavailable("the batch was broken off".to_owned());
-    settled.await.map_err(|_| gone())?
+}
+
+async fn lane(books: Arc<Books>) {
+    while let Some((merchant, waiting)) = books.queues.next() {
+        begin(&books);
+        let left = answer(&books, merchant, waiting, Busy::Skip).await;
+        // What is new of this merchant need not wait for what others have locked.
+        books.queues.inner.lock().done(merchant);
+        if !left.is_empty() {
+            begin(&books);
+            wait_for(&books, merchant, left).await;
+        }
+    }
 }
 
 /// Carries out what waits and answers it. What is about orders that other transactions have locked
@@ -159,13 +178,16 @@ async fn answer(
     busy: Busy,
 ) -> Vec<Waiting> {
     let (intents, replies): (Vec<_>, Vec<_>) =
-        waiting.into_iter().map(|waiting| (waiting.intent, waiting.reply)).unzip();
-    let settled = carry_out(books, merchant, &intents, busy).await;
+        waiting.into_iter().map(|waiting| (waiting.intent, (waiting.reply, waiting.since))).unzip();
+    // Whatever goes wrong here must not end the lane: others wait for it. Who asked is told that the
+    // batch was broken off.
+    let settled = AssertUnwindSafe(carry_out(books, merchant, &intents, busy)).catch_unwind().await;
+    let Ok(settled) = settled else { return Vec::new() };
     let mut left = Vec::new();
-    for ((intent, reply), settled) in intents.into_iter().zip(replies).zip(settled) {
+    for ((intent, (reply, since)), settled) in intents.into_iter().zip(replies).zip(settled) {
         match settled {
             Some(settled) => drop(reply.send(settled)),
-            None => left.push(Waiting { intent, reply }),
+            None => left.push(Waiting { intent, reply, since }),
         }
     }
     left

@@ -160,7 +160,8 @@ macro_rules! adding {
             $11::text[], $12::text[], $13::bigint[], $14::bigint[]) AS u ON CONFLICT (merchant, \
             apart, day, currency, provider, reason, counted, detail) DO UPDATE SET \
             times = report_days.times + excluded.times, \
-            amount = report_days.amount + excluded.amount) SELECT count(*) FROM moved"
+            amount = least(report_days.amount, 9223372036854775807 - excluded.amount) \
+            + excluded.amount) SELECT count(*) FROM moved"
         )
     };
 }
@@ -263,7 +264,8 @@ async fn counts(
     filter: &CountFilter,
 ) -> Result<Vec<CountRow>, Fail> {
     let sql = format!(
-        "SELECT {key} AS what, currency, counted, detail, sum(times)::bigint, sum(amount)::bigint \
+        "SELECT {key} AS what, currency, counted, detail, sum(times)::bigint, \
+        least(sum(amount), 9223372036854775807)::bigint \
         FROM report_days WHERE merchant = $1 AND apart = $8 AND day >= $2 AND day <= $3 \
         AND ($4::text IS NULL OR counted = $4) AND ($5::text IS NULL OR currency = $5) \
         AND ($6::text IS NULL OR provider = $6) AND ($7::text IS NULL OR reason = $7) \

@@ -166,7 +166,8 @@ fn add(conn: &Connection, progress: &Progress) -> Result<bool, Fail> {
     let sql = "INSERT INTO report_days (merchant, apart, day, currency, provider, reason, counted, \
         detail, times, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
         ON CONFLICT (merchant, apart, day, currency, provider, reason, counted, detail) \
-        DO UPDATE SET times = times + ?9, amount = amount + ?10";
+        DO UPDATE SET times = times + ?9, \
+        amount = min(amount, 9223372036854775807 - ?10) + ?10";
     let mut statement = conn.prepare_cached(sql)?;
     for row in kept(&progress.counts) {
         let (counted, detail) = row.counted.names();
@@ -186,13 +187,17 @@ fn add(conn: &Connection, progress: &Progress) -> Result<bool, Fail> {
     Ok(true)
 }
 
+/// The sum of amounts, or the largest number when it is beyond that: `sum` fails then.
+const SUM: &str = "CASE WHEN sum(amount >> 20) >= 8796093022207 THEN 9223372036854775807 \
+    ELSE (sum(amount >> 20) << 20) + sum(amount & 1048575) END";
+
 fn counts(
     conn: &Connection,
     merchant: MerchantId,
     filter: &CountFilter,
 ) -> Result<Vec<CountRow>, Fail> {
     let mut sql = format!(
-        "SELECT {key}, currency, counted, detail, sum(times), sum(amount) \
+        "SELECT {key}, currency, counted, detail, sum(times), {SUM} \
         FROM report_days WHERE merchant = ? AND apart = ? AND day >= ? AND day <= ?",
         key = filter.by.sql(),
     );

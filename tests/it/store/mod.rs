@@ -110,7 +110,8 @@ impl Place for Postgres {
             EXECUTE format('ALTER TABLE %I DROP CONSTRAINT %I', c.whose, c.conname); \
             END LOOP; END $$; \
             {sql}; \
-            DO $$ DECLARE c record; BEGIN FOR c IN SELECT * FROM checks LOOP \
+            DO $$ DECLARE c record; BEGIN FOR c IN SELECT * FROM checks \
+            WHERE to_regclass(whose) IS NOT NULL LOOP \
             EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s NOT VALID', c.whose, c.conname, \
             c.what); END LOOP; END $$; \
             DROP FUNCTION zeroblob; DROP FUNCTION ifnull"

@@ -32,6 +32,8 @@ on_every_store! {
     super::another_zone_is_counted_anew as another_zone_is_counted_anew,
     super::reasons_beyond_the_most_count_as_the_rest as reasons_beyond_the_most_count_as_the_rest,
     super::counts_are_put_together_and_filtered as counts_are_put_together_and_filtered,
+    super::what_is_beyond_all_numbers_counts_as_the_largest
+        as what_is_beyond_all_numbers_counts_as_the_largest,
 }
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -356,4 +358,30 @@ async fn counts_are_put_together_and_filtered(place: &impl Place) {
         assert_eq!(ask(nothing).await.len(), 0);
     }
     assert_eq!(by(&*store, other, By::Day).await.len(), 0);
+}
+
+/// Counting would stop at it, of all merchants, and no page with sums could be shown.
+async fn what_is_beyond_all_numbers_counts_as_the_largest(place: &impl Place) {
+    let store = place.open().await;
+    let about = refundry_domain::report::About {
+        currency: usd(),
+        reason: None,
+        requested_at: NOW,
+        provider: "sandbox".to_owned(),
+    };
+    let reached = |cursor| Some(Reached { cursor: EventId(cursor), zone: "UTC".to_owned() });
+    let days = ["2026-01-01", "2026-01-01", "2026-01-02"];
+    for (from, day) in (0..).zip(days) {
+        let mut counts = Counts::default();
+        for _ in 0..9_300 {
+            counts.requested(day, &about, refundry_domain::money::Minor::MAX);
+        }
+        let from_there = if from == 0 { None } else { reached(from) };
+        let to = reached(from + 1).unwrap();
+        let progress = Progress { merchant: MERCHANT, from: from_there, to, counts };
+        assert_eq!(store.add_counts(Arc::new(vec![progress])).await.unwrap(), 1);
+    }
+    let sums = store.counts(MERCHANT, whole(By::Currency)).await.unwrap();
+    let said: Vec<_> = sums.iter().map(|row| (row.tally.times, row.tally.amount)).collect();
+    assert_eq!(said, [(3 * 9_300, i64::MAX)]);
 }
