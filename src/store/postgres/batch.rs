@@ -1,8 +1,7 @@
 //! Batches: what waits of one merchant is carried out in one transaction, several transactions at
 //! once.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,20 +17,13 @@ use super::Books;
 use super::fail::Fail;
 use super::load::{self, Busy};
 use super::pool::{self, Lent, Params, Step};
+use super::queues::{PATIENCE, Waiting};
 use super::shelf::{Kept, NewClaim, NewEvent, Shelf};
 use super::wanted::Wanted;
 use super::write::Rows;
 use crate::store::settle::{self, Loaded, decision, digest, put};
 use crate::store::{Answer, Claim, Intent, Settlement, StoreError, facts};
 
-/// How many intents share a transaction at most.
-const MOST_INTENTS: usize = 128;
-/// How many intents of a merchant wait, for each batch of theirs that is being carried out, before
-/// another begins beside it. What a statement costs hardly depends on how many rows it has, so few
-/// full batches get more done than many small ones; and who waits, waits for one of them.
-const WORTH_A_LANE: usize = 32;
-/// After so long, who waits is not kept waiting for a batch that is held up.
-const PATIENCE: Duration = Duration::from_millis(200);
 /// How often a batch is tried again because of what others did meanwhile.
 const MOST_TRIES: u32 = 12;
 /// How many values of the sequence are drawn at once at most.
@@ -39,96 +31,10 @@ const MOST_BLOCKS: i64 = 16_384;
 
 pub type Settled = Result<Settlement, StoreError>;
 
-struct Waiting {
-    intent: Intent,
-    reply: oneshot::Sender<Settled>,
-    since: Instant,
-}
-
-/// What waits, by merchant: a transaction never spans two.
-#[derive(Default)]
-pub struct Queues {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    waiting: HashMap<MerchantId, VecDeque<Waiting>>,
-    /// Merchants with something that waits, each once.
-    turns: VecDeque<MerchantId>,
-    /// How many batches of a merchant are being carried out; none is not in it.
-    at_work: HashMap<MerchantId, usize>,
-    lanes: usize,
-    /// Lanes beside those, for what waits for busy orders.
-    patient: usize,
-}
-
-impl Inner {
-    /// Whether what waits of a merchant is to be carried out now, or left to the lanes that carry
-    /// out something of theirs already.
-    fn is_due(&self, merchant: MerchantId) -> bool {
-        let Some(queue) = self.waiting.get(&merchant) else { return false };
-        let Some(oldest) = queue.front() else { return false };
-        self.at_work.get(&merchant).is_none_or(|batches| {
-            queue.len() >= batches * WORTH_A_LANE || oldest.since.elapsed() >= PATIENCE
-        })
-    }
-
-    /// The next batch, of the merchant that has waited longest.
-    fn take(&mut self) -> Option<(MerchantId, Vec<Waiting>)> {
-        let turn = (0..self.turns.len()).find(|turn| self.is_due(self.turns[*turn]))?;
-        let merchant = self.turns.remove(turn)?;
-        let queue = self.waiting.entry(merchant).or_default();
-        let count = queue.len().min(MOST_INTENTS);
-        let taken = queue.drain(..count).collect();
-        if queue.is_empty() {
-            self.waiting.remove(&merchant);
-        } else {
-            self.turns.push_back(merchant);
-        }
-        *self.at_work.entry(merchant).or_default() += 1;
-        Some((merchant, taken))
-    }
-
-    fn done(&mut self, merchant: MerchantId) {
-        if let Entry::Occupied(mut batches) = self.at_work.entry(merchant) {
-            *batches.get_mut() -= 1;
-            if *batches.get() == 0 {
-                batches.remove();
-            }
-        }
-    }
-}
-
-impl Queues {
-    /// What a lane does next; `None` ends it. What it leaves waiting is taken by the lanes that are
-    /// at work for the same merchant.
-    fn next(&self) -> Option<(MerchantId, Vec<Waiting>)> {
-        let mut inner = self.inner.lock();
-        let taken = inner.take();
-        inner.lanes -= usize::from(taken.is_none());
-        taken
-    }
-
-    pub fn lanes(&self) -> usize {
-        let inner = self.inner.lock();
-        inner.lanes + inner.patient
-    }
-}
-
 /// Lets the intent wait its turn, and begins a lane of work when there is room for one more.
 pub async fn commit(books: &Arc<Books>, intent: Intent) -> Settled {
     let (reply, mut settled) = oneshot::channel();
-    let merchant = intent.merchant;
-    {
-        let mut inner = books.queues.inner.lock();
-        let queue = inner.waiting.entry(merchant).or_default();
-        let first = queue.is_empty();
-        queue.push_back(Waiting { intent, reply, since: Instant::now() });
-        if first {
-            inner.turns.push_back(merchant);
-        }
-    }
+    books.queues.push(Waiting { intent, reply, since: Instant::now() });
     begin(books);
     let settled = match tokio::time::timeout(PATIENCE, &mut settled).await {
         Ok(settled) => settled,
@@ -142,14 +48,7 @@ pub async fn commit(books: &Arc<Books>, intent: Intent) -> Settled {
 
 /// Begins a lane when something is due and there is room for one more.
 fn begin(books: &Arc<Books>) {
-    let begins = {
-        let mut inner = books.queues.inner.lock();
-        let is_due = inner.turns.iter().any(|merchant| inner.is_due(*merchant));
-        let begins = is_due && inner.lanes < books.lanes;
-        inner.lanes += usize::from(begins);
-        begins
-    };
-    if begins {
+    if books.queues.begins(books.lanes) {
         // Whoever asked may hang up; what was begun goes on.
         tokio::spawn(lane(Arc::clone(books)));
     }
@@ -160,7 +59,7 @@ async fn lane(books: Arc<Books>) {
         begin(&books);
         let left = answer(&books, merchant, waiting, Busy::Skip).await;
         // What is new of this merchant need not wait for what others have locked.
-        books.queues.inner.lock().done(merchant);
+        books.queues.done(merchant);
         if !left.is_empty() {
             begin(&books);
             wait_for(&books, merchant, left).await;
@@ -195,20 +94,14 @@ async fn answer(
 
 /// Carries out what is about busy orders, in a lane beside the others, of which there are as many.
 async fn wait_for(books: &Arc<Books>, merchant: MerchantId, left: Vec<Waiting>) {
-    let room = {
-        let mut inner = books.queues.inner.lock();
-        let room = inner.patient < books.lanes;
-        inner.patient += usize::from(room);
-        room
-    };
-    if !room {
+    if !books.queues.waits(books.lanes) {
         answer(books, merchant, left, Busy::Wait).await;
         return;
     }
     let books = Arc::clone(books);
     tokio::spawn(async move {
         answer(&books, merchant, left, Busy::Wait).await;
-        books.queues.inner.lock().patient -= 1;
+        books.queues.waited();
     });
 }
 
