@@ -13,7 +13,7 @@ use super::{post, refused, shop, uid_of_payment};
 use crate::harness::receiver::{Reaction, Receiver, Told};
 use crate::harness::site::Site;
 use crate::harness::whole::basic;
-use crate::webhooks::{Post, deliveries, until_delivery};
+use crate::webhooks::{Post, deliveries, until, until_delivery};
 
 const BEYAG: &str = "/beyag/transactions/refunds";
 
@@ -302,6 +302,10 @@ async fn a_notification_is_sent_again_when_it_is_asked_for() {
     report(&site, &uid, json!({"state": "succeeded"})).await;
     let told = receiver.until(2).await;
     elsewhere.until(1).await;
+    // What is on its way is not sent a second time for that; so they have arrived, and are marked.
+    let all_marked =
+        || async { (deliveries(&site, "state=succeeded").await.len() == 3).then_some(()) };
+    until("three deliveries are marked", all_marked).await;
     let again = |uid: &str| shop(&site, "POST", &format!("/beyag/transactions/{uid}/renotify"));
     let said = again(&uid).send().await.expect(200).json();
     assert_eq!(said, json!({"response": {"message": "The notification is sent again."}}));
