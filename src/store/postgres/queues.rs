@@ -19,6 +19,8 @@ const MOST_INTENTS: usize = 128;
 const WORTH_A_LANE: usize = 32;
 /// After so long, who waits is not kept waiting for a batch that is held up.
 pub const PATIENCE: Duration = Duration::from_millis(200);
+
+/// An intent, and who is to be told what becomes of it.
 pub struct Waiting {
     pub intent: Intent,
     pub reply: oneshot::Sender<Settled>,

@@ -237,16 +237,21 @@ async fn another_page_may_ask_by_json() {
     assert_eq!(unknown.expect(404).json()["state"], "unknown");
 }
 
-/// The first would be told of an account that is not the one paid to.
-#[tokio::test]
-async fn of_two_who_answer_at_once_one_is_taken() {
-    let site = Site::start().await;
+/// A refund that waits for bank details.
+async fn waiting_refund(site: &Site) -> String {
     site.patch("/v1/settings", json!({"ask_bank_details": true})).send().await.expect(200);
     let body = json!({"currency": "EUR", "lines": [{"amount": "20.00"}],
         "payments": [{"provider": "till", "amount": "20.00"}]});
     let order = site.post("/v1/orders", body).send().await.expect(201).id();
     let body = json!({"order": order, "amount": "12.50", "to": "bank_transfer"});
-    let refund = site.post("/v1/refunds", body).once().send().await.expect(201).id();
+    site.post("/v1/refunds", body).once().send().await.expect(201).id()
+}
+
+/// The first would be told of an account that is not the one paid to.
+#[tokio::test]
+async fn of_two_who_answer_at_once_one_is_taken() {
+    let site = Site::start().await;
+    let refund = waiting_refund(&site).await;
     let path = page(&site, &refund).await;
     let give = |iban: &str| {
         let body = json!({"iban": iban, "account_holder": "Ada"});
@@ -271,12 +276,7 @@ async fn of_the_shop_and_the_customer_one_is_taken() {
         let home = Home::new().await;
         let store = Faulty::over(home.store.clone());
         let site = Site::over(home, store.clone()).await;
-        site.patch("/v1/settings", json!({"ask_bank_details": true})).send().await.expect(200);
-        let body = json!({"currency": "EUR", "lines": [{"amount": "20.00"}],
-            "payments": [{"provider": "till", "amount": "20.00"}]});
-        let order = site.post("/v1/orders", body).send().await.expect(201).id();
-        let body = json!({"order": order, "amount": "12.50", "to": "bank_transfer"});
-        let refund = site.post("/v1/refunds", body).once().send().await.expect(201).id();
+        let refund = waiting_refund(&site).await;
         let path = page(&site, &refund).await;
         let given = json!({"iban": IBAN, "account_holder": "Ada"});
         let shop = site.post(&format!("/v1/refunds/{refund}/information"), given).once();

@@ -1,13 +1,11 @@
 //! One account of credit, through several processes at once.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::join_all;
 use refundry::testing::store::Settlement;
 use refundry::testing::store::credits::Credits;
 use refundry_domain::refund::Destination;
 
-use super::Cast;
+use super::{Cast, assert_once};
 use crate::harness::store::*;
 use crate::store::credits::{
     account, credit, credited, entries, is_sound, moved, of_customer, spend, under,
@@ -40,19 +38,7 @@ async fn the_same_spend_through_all_is_carried_out_once() {
     for round in 0..8 {
         let key = format!("key-{round}");
         let asks = (0..9).map(|n| stores[n % 3].move_credit(under(spend(id, "1.00"), &key, 1)));
-        let mut answers = BTreeSet::new();
-        let mut carried_out = 0;
-        for settled in join_all(asks).await {
-            match settled.unwrap() {
-                Settlement::Done { answer, .. } => {
-                    carried_out += 1;
-                    answers.insert(answer.unwrap().body);
-                }
-                Settlement::Replayed(answer) => drop(answers.insert(answer.body)),
-                other => panic!("{other:?}"),
-            }
-        }
-        assert_eq!((carried_out, answers.len()), (1, 1), "round {round}");
+        assert_once(join_all(asks).await, round);
         let other = stores[round % 3].move_credit(under(spend(id, "1.01"), &key, 2)).await.unwrap();
         assert!(matches!(other, Settlement::KeyReused), "{other:?}");
     }

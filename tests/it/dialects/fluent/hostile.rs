@@ -3,54 +3,31 @@
 use refundry_domain::merchant::Scope;
 use serde_json::json;
 
+use crate::dialects::amounts::none_of_them_is_one;
+
 use super::shop::{Shop, TRANSACTIONS, changed, expect_error, sample, token_of};
 
 #[tokio::test]
 async fn no_amount_is_taken_that_is_not_exact_and_above_zero() {
     let shop = Shop::open().await;
-    let digits = "9".repeat(200_000);
-    let amounts = [
-        "NaN",
-        "Infinity",
-        "-Infinity",
-        "1e400",
-        "-1e400",
+    let own = [
         "1e-400",
-        "1e31",
-        "0.001",
         "100.001",
-        "1e-3",
-        "-0",
-        "0",
         "0.00",
-        "-0.01",
-        "1e15",
-        "99999999999999999999",
-        "+1",
-        "01",
-        ".5",
-        "1.",
-        "1,5",
-        "0x10",
-        "true",
-        "[1]",
-        "{\"a\":1}",
         "null",
-        "\"\"",
         "\" 1\"",
-        "\"NaN\"",
-        "\"1e400\"",
         "\"-0\"",
         "\"0.001\"",
         "\"1,5\"",
         "\"\\u0031\"",
-        &digits,
-        &format!("\"{digits}\""),
     ];
+    let digits = format!("\"{}\"", "9".repeat(200_000));
+    let mut amounts = none_of_them_is_one();
+    amounts.extend(own.map(str::to_owned).into_iter().chain([digits]));
     for kind in ["REFUND", "PAYMENT"] {
         let body = changed(&[("amount", json!("AMOUNT")), ("transactionType", json!(kind))]);
         let body = body.to_string();
-        for amount in amounts {
+        for amount in &amounts {
             let body = body.replace("\"AMOUNT\"", amount);
             let ask = shop.call("POST", TRANSACTIONS).raw("application/json", body);
             shop.refused(ask, 400).await;
