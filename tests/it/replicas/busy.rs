@@ -105,3 +105,32 @@ async fn a_database_that_never_counted_its_rows_is_told_to() {
     let counted: Vec<(&str, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(counted, [("claims", 20_000), ("returns", -1)]);
 }
+
+/// What comes later would wait for whatever a batch waits for, although there are other lanes.
+#[tokio::test]
+async fn a_batch_that_is_held_up_holds_up_no_other() {
+    let (cast, stores) = Cast::of(1).await;
+    let store = &stores[0];
+    let account = credited(&**store, "1.00").await;
+    let held = done(&**store, of_customer("c-7", "9.00")).await.order.id;
+    let free = done(&**store, of_customer("c-8", "9.00")).await.order.id;
+    let (other, connection) = tokio_postgres::connect(&cast.database.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let lock =
+        format!("BEGIN; SELECT 1 FROM credit_accounts WHERE number = {} FOR UPDATE", account.0);
+    other.batch_execute(&lock).await.unwrap();
+    let waits = {
+        let (store, ask) = (store.clone(), credit(held, Destination::StoreCredit, "2.00"));
+        tokio::spawn(async move { store.commit(ask).await })
+    };
+    let waiting = "SELECT 1 FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let begun = async { while other.query(waiting, &[]).await.unwrap().is_empty() {} };
+    tokio::time::timeout(Duration::from_secs(4), begun).await.expect("the batch waits");
+    let goes = tokio::time::timeout(Duration::from_secs(3), store.commit(refund(free, "1.00")));
+    let went = goes.await.expect("it waits for nobody").unwrap();
+    assert!(matches!(went, Settlement::Done { .. }), "{went:?}");
+    assert!(!waits.is_finished());
+    other.batch_execute("COMMIT").await.unwrap();
+    assert!(matches!(waits.await.unwrap().unwrap(), Settlement::Done { .. }));
+}
