@@ -260,6 +260,26 @@ async fn wrong_keys_are_taken_slowly() {
     login(&site, "rfk_wrong").await.expect(422);
 }
 
+/// What happens between a page's drawing and its listening would never be shown, or all that ever
+/// happened would be told again.
+#[tokio::test]
+async fn a_page_says_up_to_which_event_it_shows_the_books() {
+    let site = Site::start().await;
+    let key = site.key.clone();
+    let clerk = sign_in(&site, &key).await;
+    let reader = sign_in(&site, &site.make_key(MerchantId(1), &[Scope::Read], 1000).await).await;
+    for _ in 0..2 {
+        site.order("1.00").await;
+        let newest = site.get("/v1/events?limit=1").send().await.expect(200).json();
+        let number = newest["data"][0]["id"].as_str().unwrap().strip_prefix("evt_").unwrap();
+        let said = format!("<body data-live=\"{number}\">");
+        for path in ["/console", "/console/orders", "/console/refunds?state=failed"] {
+            assert!(clerk.page(&site, path).await.contains(&said), "{path}: {said}");
+            assert!(reader.page(&site, path).await.contains(&said), "{path}: {said}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn pages_load_nothing_from_elsewhere_and_hold_nothing_that_runs() {
     let site = Site::start().await;
