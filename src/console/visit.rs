@@ -75,6 +75,7 @@ impl From<Fault> for Trouble {
 }
 
 /// Somebody signed in, and what they ask for.
+#[derive(Clone)]
 pub struct Visit {
     pub console: Console,
     pub session: Session,
@@ -122,6 +123,29 @@ impl Visit {
     /// The number in an id such as `ord_12` that stands first after the page's name.
     pub fn id(&self, prefix: &str) -> Option<i64> {
         id(self.segment(1), prefix)
+    }
+
+    /// The same list from its first row, or from the one after a cursor.
+    pub fn from_row(&self, cursor: Option<&str>) -> Visit {
+        let query = self.query.changed(&[("after", cursor), ("before", None)]);
+        Visit { query, ..self.clone() }
+    }
+
+    /// Whether whoever began this may still go on with it: a key may have been revoked meanwhile, and
+    /// a server that stops begins nothing more.
+    pub async fn look_again(&mut self) -> Result<(), Trouble> {
+        let Session { merchant, key, mark, .. } = self.session;
+        let ended = |why: &str| Trouble::new(403, "It was ended before its end", why);
+        if *self.right::<Reads>()?.stopping().borrow() {
+            return Err(ended("The server is stopping."));
+        }
+        self.admitted = match self.console.desk.admit_session(merchant, key, mark).await {
+            Ok((admitted, _)) => admitted,
+            Err(Denied::Unknown) => return Err(ended("The key was revoked.")),
+            Err(Denied::Busy) => return Err(busy()),
+            Err(Denied::Store(error)) => return Err(error.into()),
+        };
+        Ok(())
     }
 
     pub fn shell(&self, title: &str) -> Result<Shell, Trouble> {

@@ -30,14 +30,18 @@ struct Page<'a> {
 }
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    if list::wants_csv(&visit.query) {
+        let part = |visit: Visit| async move {
+            let (table, pager) = waiting(&visit).await?;
+            Ok::<_, Trouble>(csv::Part::of(table, pager))
+        };
+        return csv::export(visit, "to-confirm", part).await;
+    }
     page(&visit, None, Vec::new()).await
 }
 
-async fn page(
-    visit: &Visit,
-    did: Option<String>,
-    problems: Vec<String>,
-) -> Result<Response, Trouble> {
+/// The part of the list that an address asks for.
+async fn waiting(visit: &Visit) -> Result<(Table, Pager), Trouble> {
     let right: Right<Reads> = visit.right()?;
     let filter = RefundFilter { states: vec![State::Unconfirmed], ..RefundFilter::default() };
     let slice = right.refunds(filter, list::page(&visit.query)).await?;
@@ -63,13 +67,19 @@ async fn page(
         table.add_choice(format!("ref_{}", refund.id), name, cells);
     }
     table.columns.remove(1);
-    if list::wants_csv(&visit.query) {
-        return Ok(csv::of(&table, "to-confirm"));
-    }
+    let pager = pager("/console/confirm", &visit.query, &slice, |refund| refund.id.0);
+    Ok((table, pager))
+}
+
+async fn page(
+    visit: &Visit,
+    did: Option<String>,
+    problems: Vec<String>,
+) -> Result<Response, Trouble> {
+    let (mut table, pager) = waiting(visit).await?;
     let shell = visit.shell("To confirm")?;
     table.choose = table.choose && (shell.writes || shell.approves);
     let status = if problems.is_empty() { 200 } else { 422 };
-    let pager = pager("/console/confirm", &visit.query, &slice, |refund| refund.id.0);
     html(status, &Page { shell: &shell, table, pager, did, problems })
 }
 

@@ -29,6 +29,11 @@ use crate::store::{
 const EVENTS: u32 = 50;
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    listed(visit, "refunds", part).await
+}
+
+/// The part of the list that an address asks for.
+async fn part(visit: Visit) -> Result<ListPage, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let query = &visit.query;
     let (amount, problem) = list::amount(query);
@@ -76,8 +81,8 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let states = choices(query, "state", &State::ALL, |it| (it.name(), label::state(it).0));
     let hows = choices(query, "execution", &Execution::ALL, |it| (it.name(), label::execution(it)));
     let tos = choices(query, "to", &Destination::ALL, |it| (it.name(), label::destination(it)));
-    let page = ListPage {
-        shell: &shell,
+    Ok(ListPage {
+        shell,
         intro: "Every refund that was asked for, newest first.",
         filters: vec![
             Filter::select("state", "State", states),
@@ -91,8 +96,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         pager,
         empty,
         problem,
-    };
-    listed(&visit, &page, "refunds")
+    })
 }
 
 /// The numbers of refunds made in a time: from the first, up to below the second.
@@ -297,6 +301,11 @@ fn named(row: &RefundTransaction, reference: &str) -> Fact {
     }
 }
 
+fn handed_over(sends: u32) -> Fact {
+    let times = if sends == 0 { "not yet".to_owned() } else { say::plural(sends as usize, "time") };
+    fact("Handed over", Cell::text(times))
+}
+
 fn attempt(say: &Say, refund: &Refund, row: &RefundTransaction) -> Attempt {
     let id = format!("txn_{}", row.id);
     let known = [
@@ -305,9 +314,8 @@ fn attempt(say: &Say, refund: &Refund, row: &RefundTransaction) -> Attempt {
         fact_of("Method", Some(&row.method)),
         Some(fact("How", Cell::text(label::execution(row.execution)))),
         row.provider_reference.as_deref().map(|it| named(row, it)),
-        (row.execution == Execution::Automatic)
-            .then(|| fact("Handed over", Cell::text(say::plural(row.sends as usize, "time")))),
-        row.first_sent_at.map(|at| fact("First", say.time(at))),
+        (row.execution == Execution::Automatic).then(|| handed_over(row.sends)),
+        row.first_sent_at.map(|at| fact("First handed over", say.time(at))),
         row.settled_at.map(|at| fact("Settled", say.time(at))),
     ];
     let failure =

@@ -223,14 +223,17 @@ fn filters(
         let value = day.to_string();
         Filter { value, ..Filter::date(visit, name, label) }
     };
-    vec![
-        day("from", "From", days.from),
-        day("to", "To", days.to),
-        Filter::choice("by", "By", ways),
-        Filter::choice("currency", "In", coins),
-        Filter::text(visit, "provider", "Provider"),
-        Filter::text(visit, "reason", "Reason"),
-    ]
+    let coins = Filter::choice("currency", "In", coins);
+    let filters = [
+        Some(day("from", "From", days.from)),
+        Some(day("to", "To", days.to)),
+        Some(Filter::choice("by", "By", ways)),
+        // Nothing to choose from while nothing was counted.
+        Some(coins).filter(|coins| !coins.choices.is_empty()),
+        Some(Filter::text(visit, "provider", "Provider")),
+        Some(Filter::text(visit, "reason", "Reason")),
+    ];
+    filters.into_iter().flatten().collect()
 }
 
 fn money(units: i64, currency: Currency) -> Cell {

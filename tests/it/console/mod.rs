@@ -1,5 +1,7 @@
 //! The console over HTTP: who is let in, what a form may do, and what comes out as text.
 
+mod files;
+mod forms;
 mod pages;
 mod reports;
 mod work;

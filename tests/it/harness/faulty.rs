@@ -1,9 +1,9 @@
 //! A store whose disk can be made to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, atomic::AtomicBool, atomic::Ordering};
 
+use super::turns::Turns;
 use async_trait::async_trait;
 use refundry::testing::store::credits::{AccountFilter, CreditIntent, EntriesOf};
 use refundry::testing::store::reports::{
@@ -28,14 +28,14 @@ use tokio::sync::{RwLock, RwLockWriteGuard, watch};
 
 const BOUND: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// Passes everything on until its disk is broken; from then on it takes no writes. Commits can be
-/// made to wait.
+/// Passes everything on until its disk is broken: then it takes no writes. Commits can be held.
 pub struct Faulty {
     pub inner: Arc<dyn Store>,
     broken: AtomicBool,
     gate: RwLock<()>,
     waiting: watch::Sender<usize>,
     loses_answers: AtomicBool,
+    pub pages: Turns,
 }
 
 impl Faulty {
@@ -46,6 +46,7 @@ impl Faulty {
             gate: RwLock::new(()),
             waiting: watch::Sender::new(0),
             loses_answers: AtomicBool::new(false),
+            pages: Turns::default(),
         })
     }
 
@@ -71,10 +72,9 @@ impl Faulty {
     }
 
     fn fault(&self) -> Result<(), StoreError> {
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(StoreError::Broken("the disk failed".to_owned()));
-        }
-        Ok(())
+        let broken = self.broken.load(Ordering::SeqCst);
+        let fault = || StoreError::Broken("the disk failed".to_owned());
+        if broken { Err(fault()) } else { Ok(()) }
     }
 }
 
@@ -128,9 +128,8 @@ impl Store for Faulty {
     async fn commit(&self, intent: Intent) -> Result<Settlement, StoreError> {
         self.fault()?;
         self.waiting.send_modify(|count| *count += 1);
-        let open = self.gate.read().await;
+        drop(self.gate.read().await);
         self.waiting.send_modify(|count| *count -= 1);
-        drop(open);
         self.inner.commit(intent).await
     }
 
@@ -156,6 +155,7 @@ impl Store for Faulty {
         filter: OrderFilter,
         page: Page,
     ) -> Result<Slice<Order>, StoreError> {
+        let _turn = self.pages.take().await;
         self.inner.orders(merchant, filter, page).await
     }
 

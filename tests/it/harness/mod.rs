@@ -9,4 +9,5 @@ pub mod provider;
 pub mod receiver;
 pub mod site;
 pub mod store;
+pub mod turns;
 pub mod whole;
