@@ -96,6 +96,22 @@ async fn other_lists_go_on_after_their_first_piece() {
     }
 }
 
+#[tokio::test]
+async fn no_cell_is_taken_for_a_formula_and_a_number_stays_one() {
+    const FORMULAS: [&str; 4] = ["=1+1", "+1+1", "-1+1", "@SUM(1)"];
+    let site = Site::start().await;
+    for name in FORMULAS.into_iter().chain(["-12.5"]) {
+        let order = json!({"currency": "USD", "customer": {"name": name}});
+        site.post("/v1/orders", order).send().await.expect(201);
+    }
+    let clerk = sign_in(&site, &site.key).await;
+    let file = text(&clerk.get(&site, "/console/orders?format=csv").send().await.expect(200));
+    for name in FORMULAS {
+        assert!(file.contains(&format!(",'{name},")), "{name}: {file}");
+    }
+    assert!(file.contains(",-12.5,"), "{file}");
+}
+
 /// A site whose lists of orders can be held, with many of them.
 async fn held() -> (Site, std::sync::Arc<Faulty>, Clerk) {
     let home = Home::new().await;

@@ -2,6 +2,7 @@
 
 mod files;
 mod forms;
+mod live;
 mod pages;
 mod reports;
 mod work;
