@@ -145,7 +145,8 @@ impl Connections {
         let Some(means) = &self.means else { return Ok(Arc::default()) };
         let now = means.clock.now();
         if let Some((read_at, rows)) = &*self.rows.read()
-            && now.0 - read_at.0 < TTL_MS
+            // A clock that was set back makes what is kept old, not young.
+            && (0..TTL_MS).contains(&(now.0 - read_at.0))
         {
             return Ok(rows.clone());
         }

@@ -49,6 +49,10 @@ use self::reports::Reports;
 use self::vault::Vault;
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 
+/// How long ago what is open in books that were accepted counts as sent: longer than a provider's
+/// memory of its key is trusted.
+pub const SENT_BEFORE_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// One command on its way into the books.
 #[derive(Clone)]
 pub struct Intent {
@@ -391,7 +395,10 @@ pub trait Store: Credits + Reports + Vault {
     async fn forget_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
     /// How the books compared with the anchor when they were opened.
     fn standing(&self) -> Standing;
-    /// Takes the books as they are for the truth from now on: an operator has decided.
+    /// Takes the books as they are for the truth from now on: an operator has decided. What was open
+    /// in them and never sent counts as sent a day ago ([`SENT_BEFORE_MS`]): after what these books
+    /// know it may have been, so it is looked up and not sent as if for the first time. (SQLite
+    /// leaves out what was asked for since the books were found behind, PostgreSQL does not know.)
     async fn accept(&self, by: Arc<str>, at: Timestamp) -> Result<(), StoreError>;
     /// Whether writes are taken, and if not, why.
     async fn ready(&self) -> Result<(), StoreError>;

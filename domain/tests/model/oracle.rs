@@ -38,12 +38,15 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
         }
         Command::Cancel { .. } => {
             let refund = shop.find(step.refund?);
-            let by_hand = refund.state == State::Processing
+            let untouched = refund.state == State::Processing
                 && live(refund).all(|row| {
-                    row.execution == Execution::Manual && row.state == TransactionState::Requested
+                    let open = pot(row.state) == Pot::Held;
+                    let by_hand = row.execution == Execution::Manual;
+                    let asked = by_hand && row.state == TransactionState::Requested;
+                    asked || (row.execution == Execution::Automatic && open && row.sends == 0)
                 });
             let early = [State::Unconfirmed, State::RequiresInformation, State::Pending];
-            Some(by_hand || early.contains(&refund.state))
+            Some(untouched || early.contains(&refund.state))
         }
         Command::Retry => Some(can_retry(shop, shop.find(step.refund?))),
         Command::GiveInformation { .. } => {

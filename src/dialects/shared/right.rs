@@ -15,9 +15,9 @@ use refundry_domain::order::Order;
 use refundry_domain::policy::Policy;
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
-use super::desk::Desk;
+use super::desk::{Desk, Place};
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::access::gate::Admitted;
@@ -271,8 +271,8 @@ impl Right<Reads> {
     }
 
     /// A place for one more stream; `None` when there is none.
-    pub fn place_for_stream(&self) -> Option<OwnedSemaphorePermit> {
-        self.desk.0.streams.clone().try_acquire_owned().ok()
+    pub fn place_for_stream(&self) -> Option<Place> {
+        self.desk.0.streams.place(self.caller().merchant)
     }
 
     /// True once the server drains.
