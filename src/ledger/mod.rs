@@ -222,7 +222,9 @@ impl Ledger {
             dry_run,
         };
         let settled = self.store.commit(intent).await?;
-        if let Settlement::Done { book, .. } = &settled {
+        if let Settlement::Done { book, .. } = &settled
+            && !dry_run
+        {
             // Before the workers hear of it: they may be quick.
             told.into_iter().for_each(|told| self.waiting.begin(book, told));
             self.waiting.tell(book);

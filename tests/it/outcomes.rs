@@ -10,6 +10,7 @@ use refundry_domain::book::Book;
 use refundry_domain::command::{Ask, Command, Target, What};
 use refundry_domain::ids::{MerchantId, OrderRef, TransactionId};
 use refundry_domain::order::Metadata;
+use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::refund::{Destination, State};
 use tokio::sync::oneshot::error::TryRecvError;
 
@@ -78,6 +79,25 @@ async fn the_commit_that_settles_a_refund_tells_who_waits() {
     assert!(told.transaction(id).is_some());
     let kept = payouts.store.refund(payouts.merchant, told.refund.id).await.unwrap();
     assert_eq!(Some(told.refund), kept);
+}
+
+#[tokio::test]
+async fn what_was_only_tried_ends_no_wait() {
+    let payouts = Payouts::over(liar()).await;
+    let (id, mut following) = begun(&payouts, &payouts.ledger).await;
+    let target = Target::Transaction(id);
+    payouts.ask(target.clone(), Command::Start { worker: 1, lease_ms: 1_000 }).await.unwrap();
+    let outcome = Outcome::Done { reference: None, amount: None };
+    let report = Report { outcome, by: Reporter::Gateway, look_again_ms: 0 };
+    let caller = Caller::internal(payouts.merchant, "test");
+    for dry_run in [true, false] {
+        assert_eq!(following.try_recv().unwrap_err(), TryRecvError::Empty);
+        let command = Command::Report(report.clone());
+        let done = payouts.ledger.carry_out(&caller, target.clone(), command, None, dry_run).await;
+        let Answered::Done { book, .. } = done.unwrap() else { panic!("it was not taken") };
+        assert_eq!(book.refund.unwrap().state, State::Succeeded);
+    }
+    assert_eq!(following.try_recv().unwrap().refund.state, State::Succeeded);
 }
 
 #[tokio::test]
