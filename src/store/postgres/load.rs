@@ -64,7 +64,12 @@ pub async fn resolve(
 }
 
 /// Of which order, and of which refund, rows are.
-const BELONGING: [(Belonging, &str); 3] = [
+const BELONGING: [(Belonging, &str); 4] = [
+    (
+        Belonging::Payment,
+        "SELECT number, order_number, 0::bigint FROM transactions \
+        WHERE merchant = $1 AND number = ANY($2) AND refund IS NULL",
+    ),
     (
         Belonging::Refund,
         "SELECT number, order_number, number FROM refunds \

@@ -23,6 +23,7 @@ mod seal;
 mod shelf;
 mod single;
 mod statements;
+mod together;
 mod transactions;
 mod vault;
 mod wanted;

@@ -30,7 +30,9 @@ mod readers;
 mod reports;
 mod rows;
 mod seal;
+mod several;
 mod shelf;
+mod together;
 mod transactions;
 mod vault;
 mod work;
@@ -204,7 +206,7 @@ impl Store for SqliteStore {
         merchant: MerchantId,
         orders: BTreeSet<OrderId>,
     ) -> Result<Vec<Book>, StoreError> {
-        self.read(move |conn| load::books(conn, merchant, &orders)).await
+        self.read(move |conn| several::books(conn, merchant, &orders)).await
     }
 
     async fn orders(

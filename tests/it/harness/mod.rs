@@ -9,4 +9,5 @@ pub mod provider;
 pub mod receiver;
 pub mod site;
 pub mod store;
+mod together;
 pub mod whole;
