@@ -285,6 +285,8 @@ fn settle(
     let decided = match shelf.target(&intent.target)? {
         Ok(mut loaded) => {
             loaded.book.account = shelf.wanted_account(&loaded.book, &intent.command);
+            let date = settle::day(intent);
+            loaded.book.day = date.and_then(|date| shelf.days.get(&date)).map(|it| it.0.clone());
             let taken = reference(shelf, numbers, intent);
             decision(instance, numbers, intent, Some(loaded), taken)
         }

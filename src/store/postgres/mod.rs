@@ -6,6 +6,7 @@ pub mod bench;
 mod connections;
 mod copy;
 mod credits;
+mod days;
 mod events;
 mod fail;
 mod feed;

@@ -113,6 +113,7 @@ fn bare(order: Order) -> Book {
         subject: None,
         work: None,
         account: None,
+        day: None,
     }
 }
 

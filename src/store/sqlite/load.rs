@@ -96,6 +96,7 @@ fn book(conn: &Connection, merchant: MerchantId, head: Head) -> Result<Loaded, F
         subject: None,
         work: None,
         account: None,
+        day: None,
     };
     Ok(Loaded { book, last_event: head.last_event, last_refund: head.last_refund })
 }

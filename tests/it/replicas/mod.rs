@@ -3,6 +3,7 @@
 mod busy;
 mod copying;
 mod credits;
+mod daily;
 mod reports;
 
 use std::collections::BTreeSet;

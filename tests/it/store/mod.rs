@@ -4,6 +4,7 @@
 mod anchor;
 mod commands;
 pub mod credits;
+mod daily;
 mod found;
 mod lists;
 mod notes;
