@@ -4,7 +4,9 @@ mod busy;
 mod copying;
 mod credits;
 mod daily;
+mod reach;
 mod reports;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
