@@ -6,6 +6,7 @@ mod credits;
 mod daily;
 mod reach;
 mod reports;
+mod schema;
 mod tls;
 
 use std::collections::BTreeSet;
