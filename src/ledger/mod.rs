@@ -292,6 +292,8 @@ impl Ledger {
         }
         let policy = Arc::new(Policy {
             approval: settings.approval,
+            daily: settings.daily,
+            time_zone: settings.time_zone,
             providers,
             information_expiry_ms: settings.information_expiry_ms,
             notify_only: settings.notify_only,

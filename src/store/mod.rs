@@ -178,14 +178,18 @@ pub struct Seal {
     pub at: Timestamp,
 }
 
-/// How many requests one process has let through under a key since it started.
+/// How many requests one process has let through under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     pub merchant: MerchantId,
     pub key: KeyId,
     /// Which process; of one's own it is not read.
     pub process: i64,
-    pub requests: i64,
+    /// Since it started; none of a process that has told nothing for a while.
+    pub requests: Option<i64>,
+    /// On the day of UTC with this number, of those whose number a day is limited.
+    pub day: i64,
+    pub calls: i64,
 }
 
 /// Whether the books are what they were when they were last seen.

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Work, WorkChange};
 use refundry_domain::command::Command;
+use refundry_domain::day;
 use refundry_domain::decide::{Context, decide, register};
 use refundry_domain::event::Fact;
 use refundry_domain::ids::{GatewayId, MerchantId, Numbers, Timestamp};
@@ -29,6 +31,16 @@ pub fn digest(key: &str) -> [u8; 16] {
     let mut start = [0; 16];
     start.copy_from_slice(&hash[..16]);
     start
+}
+
+/// The merchant's day of the intent, when what is decided on it has a limit and this may count.
+pub fn day(intent: &Intent) -> Option<String> {
+    if !day::is_wanted(&intent.policy, &intent.command) {
+        return None;
+    }
+    let zone = TimeZone::get(&intent.policy.time_zone).unwrap_or(TimeZone::UTC);
+    let moment = jiff::Timestamp::from_millisecond(intent.at.0).unwrap_or_default();
+    Some(zone.to_datetime(moment).date().to_string())
 }
 
 /// The work that a decision makes, to be told to the workers.

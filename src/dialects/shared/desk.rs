@@ -13,7 +13,7 @@ use super::credential;
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::access::gate::{Admitted, Denied, Gate};
-use crate::access::limits::{Days, Standing};
+use crate::access::limits::Standing;
 use crate::access::links::Links;
 use crate::access::token::{self, Mark};
 use crate::connections::Connections;
@@ -37,7 +37,6 @@ pub(super) struct Parts {
     pub(super) connections: Arc<Connections>,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) streams: Arc<Streams>,
-    pub(super) days: Days,
 }
 
 /// Requests a second of a key for which nothing else was said.
@@ -107,16 +106,7 @@ impl Desk {
         stopping: watch::Receiver<bool>,
     ) -> Desk {
         let streams = Arc::default();
-        let parts = Parts {
-            ledger,
-            gate,
-            links,
-            connections,
-            counter,
-            stopping,
-            streams,
-            days: Days::default(),
-        };
+        let parts = Parts { ledger, gate, links, connections, counter, stopping, streams };
         Desk(Arc::new(parts))
     }
 
@@ -190,6 +180,6 @@ impl Desk {
     pub fn count_today(&self, admitted: &Admitted, usual: u32) -> Result<(), u64> {
         let Some(key) = admitted.caller.key else { return Ok(()) };
         let most = admitted.rate().saturating_mul(usual / USUAL_RATE).max(usual);
-        self.0.days.take(key, most, self.0.ledger.now())
+        self.0.gate.count_today(key, most)
     }
 }

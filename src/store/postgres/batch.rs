@@ -289,6 +289,8 @@ fn settle(
                 return Ok(Settlement::Unfit);
             };
             loaded.book.account = shelf.wanted_account(&loaded.book, &command);
+            let date = settle::day(intent);
+            loaded.book.day = date.and_then(|date| shelf.days.get(&date)).map(|it| it.0.clone());
             let taken = reference(shelf, numbers, intent);
             decision(instance, numbers, intent, &command, Some(loaded), taken)
         }

@@ -7,6 +7,7 @@ use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Mark, Queue, Work, WorkChange};
 use refundry_domain::command::Target;
 use refundry_domain::credit::Entry;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{OrderRef, TransactionId};
 use refundry_domain::order::{Line, Order, Payment};
 use refundry_domain::refund::Refund;
@@ -59,6 +60,7 @@ impl Held {
             subject: None,
             work: None,
             account: None,
+            day: None,
         };
         Loaded { book, last_event: self.last_event, last_refund: self.last_refund }
     }
@@ -138,6 +140,8 @@ pub struct Shelf {
     pub accounts: BTreeMap<i64, HeldAccount>,
     /// New ones.
     pub entries: Vec<Entry>,
+    /// The merchant's days that were locked, by date, and whether something has counted on them.
+    pub days: BTreeMap<String, (Day, bool)>,
     pub events: Vec<NewEvent>,
     pub new_claims: Vec<NewClaim>,
 }
@@ -257,6 +261,9 @@ impl Shelf {
         }
         self.order_references.insert(book.order.reference.clone(), number);
         self.put_back_refund(book, changes);
+        if let Some(day) = book.day.as_ref().filter(|_| changes.day) {
+            self.days.insert(day.date.clone(), (day.clone(), true));
+        }
         for change in &changes.work {
             let (key, left) = match change {
                 WorkChange::Put(work) => ((work.queue, work.subject), Some(work.clone())),

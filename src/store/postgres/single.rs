@@ -122,6 +122,7 @@ fn bare(order: Order) -> Book {
         subject: None,
         work: None,
         account: None,
+        day: None,
     }
 }
 

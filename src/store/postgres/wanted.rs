@@ -11,7 +11,7 @@ use super::load::BLOCK;
 use super::rows::storable;
 use super::shelf::Belonging;
 use crate::store::Intent;
-use crate::store::settle::digest;
+use crate::store::settle::{self, digest};
 
 /// What the intents of a batch are about.
 #[derive(Default)]
@@ -28,6 +28,8 @@ pub struct Wanted {
     numbers: i64,
     /// Whether a refund may be credited to an account, or taken back from one.
     pub credits: bool,
+    /// The merchant's days that something may count on.
+    pub days: BTreeSet<String>,
 }
 
 impl Wanted {
@@ -50,6 +52,7 @@ impl Wanted {
             }
             wanted.numbers += 4 + reserve(&intent.command);
             wanted.credits |= credits(&intent.command);
+            wanted.days.extend(settle::day(intent));
             if let Command::RegisterOrder(new) = &*intent.command {
                 wanted.new_orders.extend(new.reference.clone());
             }

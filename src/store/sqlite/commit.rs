@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 
 use super::load::{self, Referenced};
 use super::shelf::{self, Shelf};
-use super::{Fail, credits, write};
+use super::{Fail, credits, days, write};
 use crate::store::facts::{self, Unlinked};
 use crate::store::settle::{self, Loaded, decision, digest, put};
 use crate::store::{Answer, Claim, Intent, Settlement};
@@ -57,6 +57,7 @@ pub fn settle(
             };
             if let Some(loaded) = &mut loaded {
                 loaded.book.account = credits::wanted(conn, &loaded.book, &command)?;
+                loaded.book.day = days::wanted(conn, intent)?;
             }
             decision(instance, &mut batch.numbers, intent, &command, loaded, taken)
         }
@@ -218,6 +219,9 @@ fn apply(
     }
     if let Some(account) = &mut loaded.book.account {
         credits::write(conn, batch, account, &changes.credit, (&intent.by, intent.at))?;
+    }
+    if let Some(day) = loaded.book.day.as_ref().filter(|_| changes.day) {
+        days::write(conn, intent.merchant, day)?;
     }
     let whole = !matches!(intent.target, Target::Return(_));
     batch.shelf.put(loaded, changes, whole);

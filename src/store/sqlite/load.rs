@@ -109,6 +109,7 @@ pub fn bare(order: Order) -> Book {
         subject: None,
         work: None,
         account: None,
+        day: None,
     }
 }
 

@@ -18,6 +18,7 @@ mod commit;
 mod connections;
 mod copy;
 mod credits;
+mod days;
 mod events;
 mod fail;
 mod hooks;

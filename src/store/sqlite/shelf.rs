@@ -119,8 +119,17 @@ impl Shelf {
 }
 
 fn without_refund(loaded: &Loaded) -> Loaded {
-    let Book { order, lines, payments, returns, refund: _, subject: _, work: _, account: _ } =
-        &loaded.book;
+    let Book {
+        order,
+        lines,
+        payments,
+        returns,
+        refund: _,
+        subject: _,
+        work: _,
+        account: _,
+        day: _,
+    } = &loaded.book;
     let book = Book {
         order: order.clone(),
         lines: lines.clone(),
@@ -130,6 +139,7 @@ fn without_refund(loaded: &Loaded) -> Loaded {
         subject: None,
         work: None,
         account: None,
+        day: None,
     };
     Loaded { book, last_event: loaded.last_event, last_refund: loaded.last_refund }
 }

@@ -13,7 +13,7 @@ use refundry_domain::ids::{KeyId, MerchantId, OrderId, OrderRef, RefundId, Times
 use refundry_domain::merchant::{Administration, Debtor, Scope, Settings};
 use refundry_domain::order::{Chain, Metadata};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
-use refundry_domain::policy::{Approval, NotifyOnly};
+use refundry_domain::policy::{Approval, DailyLimit, NotifyOnly};
 use refundry_domain::refund::State;
 use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::ReturnKind;
@@ -361,6 +361,10 @@ async fn merchants_and_keys(place: &impl Place) {
     let merchants = store.merchants().await.unwrap();
     assert_eq!(merchants.iter().map(|row| row.id).collect::<Vec<_>>(), [MERCHANT, other]);
     let settings = Settings {
+        daily: DailyLimit {
+            refunds: Some(7),
+            amounts: [(usd(), refundry_domain::money::Minor::ZERO)].into(),
+        },
         approval: Approval::Above([(usd(), refundry_domain::money::Minor::ZERO)].into()),
         information_expiry_ms: 7,
         time_zone: "Europe/Warsaw".to_owned(),

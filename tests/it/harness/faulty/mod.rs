@@ -1,14 +1,13 @@
 //! A store whose disk can be made to fail.
 
+mod reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use refundry::testing::store::credits::{AccountFilter, CreditIntent, EntriesOf};
-use refundry::testing::store::reports::{
-    CountFilter, CountRow, Counting, Piece, Progress as Counted, Reports,
-};
 use refundry::testing::store::vault::{InformationLink, Sealed, SealedRow, TransferFile, Vault};
 use refundry::testing::store::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use refundry::testing::store::*;
@@ -455,46 +454,5 @@ impl Vault for Faulty {
     ) -> Result<bool, StoreError> {
         self.fault()?;
         self.inner.reseal(kind, row, bytes).await
-    }
-}
-
-#[async_trait]
-impl Reports for Faulty {
-    async fn counting(&self, merchant: Option<MerchantId>) -> Result<Vec<Counting>, StoreError> {
-        self.inner.counting(merchant).await
-    }
-
-    async fn to_count(
-        &self,
-        merchant: MerchantId,
-        after: EventId,
-        limit: u32,
-    ) -> Result<Piece, StoreError> {
-        self.inner.to_count(merchant, after, limit).await
-    }
-
-    async fn counted_names(
-        &self,
-        merchant: MerchantId,
-        days: Vec<String>,
-    ) -> Result<Vec<(String, String, String)>, StoreError> {
-        self.inner.counted_names(merchant, days).await
-    }
-
-    async fn add_counts(&self, progress: Arc<Vec<Counted>>) -> Result<usize, StoreError> {
-        self.fault()?;
-        let written = self.inner.add_counts(progress).await;
-        if self.loses_answers.load(Ordering::SeqCst) {
-            return Err(StoreError::Doubtful("the answer was lost".to_owned()));
-        }
-        written
-    }
-
-    async fn counts(
-        &self,
-        merchant: MerchantId,
-        filter: CountFilter,
-    ) -> Result<Vec<CountRow>, StoreError> {
-        self.inner.counts(merchant, filter).await
     }
 }
