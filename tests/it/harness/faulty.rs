@@ -34,6 +34,7 @@ pub struct Faulty {
     pub inner: Arc<dyn Store>,
     broken: AtomicBool,
     gate: RwLock<()>,
+    accounts: RwLock<()>,
     waiting: watch::Sender<usize>,
     loses_answers: AtomicBool,
 }
@@ -44,6 +45,7 @@ impl Faulty {
             inner,
             broken: AtomicBool::new(false),
             gate: RwLock::new(()),
+            accounts: RwLock::new(()),
             waiting: watch::Sender::new(0),
             loses_answers: AtomicBool::new(false),
         })
@@ -54,7 +56,12 @@ impl Faulty {
         self.gate.write().await
     }
 
-    /// Looks until so many commits wait, bounded.
+    /// Lists of credit accounts, which every verification reads, wait until this is dropped.
+    pub async fn hold_accounts(&self) -> RwLockWriteGuard<'_, ()> {
+        self.accounts.write().await
+    }
+
+    /// Looks until so many commits, or lists of accounts, wait, bounded.
     pub async fn until_waiting(&self, count: usize) {
         let mut waiting = self.waiting.subscribe();
         let came = tokio::time::timeout(BOUND, waiting.wait_for(|now| *now == count)).await;
@@ -110,6 +117,10 @@ impl Credits for Faulty {
         filter: AccountFilter,
         page: Page,
     ) -> Result<Slice<Account>, StoreError> {
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        let passed = self.accounts.read().await;
+        self.waiting.send_modify(|waiting| *waiting -= 1);
+        drop(passed);
         self.inner.credit_accounts(merchant, filter, page).await
     }
 
