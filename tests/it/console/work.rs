@@ -315,18 +315,18 @@ async fn a_verification_waits_its_turn_and_nobody_has_two() {
         let key = site.make_key(merchant, &Scope::ALL, 1_000).await;
         clerks.push(sign_in(&site, &key).await);
     }
-    let held = store.hold_accounts().await;
+    let held = store.accounts.hold().await;
     for (clerk, begun) in clerks[..2].iter().zip([1, 2]) {
         for _ in 0..2 {
             clerk.post(&site, path, &[]).send().await.expect(303);
         }
-        store.until_waiting(begun).await;
+        store.accounts.until_waiting(begun).await;
     }
     clerks[2].post(&site, path, &[]).send().await.expect(303);
     let third = until(&clerks[2], &site, path, "waits for those").await;
     assert!(!third.contains("Under way"), "{third}");
     assert!(clerks[0].page(&site, path).await.contains("Under way"));
-    store.until_waiting(2).await;
+    store.accounts.until_waiting(2).await;
     drop(held);
     for clerk in &clerks {
         until(clerk, &site, path, "The books add up").await;
