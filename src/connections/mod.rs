@@ -11,11 +11,14 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use refundry_domain::ids::{MerchantId, Timestamp};
 use refundry_domain::merchant::Connection;
+use refundry_domain::refund::Refund;
 
+use crate::access::bank::BankDetails;
 use crate::access::seal::{SealError, Sealer};
 use crate::clock::Clock;
+use crate::gateways::bank::BankAccount;
 use crate::gateways::connectors::{self, Account, Texts};
-use crate::gateways::{Gateway, Gateways, Notice, Raw, Unheard};
+use crate::gateways::{Attempt, Gateway, Gateways, Notice, Raw, Unheard};
 use crate::outbound::Client;
 use crate::store::{Store, StoreError};
 use breaker::Breakers;
@@ -102,6 +105,33 @@ impl Connections {
             Some(gateway) => Found::Live(gateway.clone()),
             None => Found::Nothing,
         })
+    }
+
+    /// Gives the attempt what its gateway is to have: the customer's account, opened now and for this
+    /// call alone, where the gateway takes one and the method needs it. The error says why it cannot
+    /// be opened.
+    pub fn address(
+        &self,
+        gateway: &dyn Gateway,
+        attempt: &mut Attempt,
+        refund: &Refund,
+    ) -> Result<(), String> {
+        let envelope = refund.information.as_deref().filter(|_| refund.has_information());
+        let (Some(envelope), Some(means)) = (envelope, &self.means) else { return Ok(()) };
+        let needed = gateway.takes_bank_accounts()
+            && gateway.abilities().methods_needing_information.contains(&attempt.method);
+        if !needed {
+            return Ok(());
+        }
+        let details = BankDetails::open(envelope, &means.sealer, attempt.merchant, refund.id)
+            .map_err(|_| "the bank details cannot be opened with this master key".to_owned())?;
+        let (iban, account_holder, bic) = details.parts();
+        attempt.account = Some(BankAccount {
+            iban: iban.to_owned(),
+            account_holder: account_holder.to_owned(),
+            bic: bic.map(str::to_owned),
+        });
+        Ok(())
     }
 
     /// Whether the provider takes the connection's credentials; the error says why not.
@@ -193,7 +223,7 @@ fn open(row: &Connection, means: &Means) -> Opened {
         clock: means.clock.clone(),
         timeout: means.timeout,
     };
-    (connector.open)(account)
+    connector.connect(account)
 }
 
 /// A connection's credentials, in clear.

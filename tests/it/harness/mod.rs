@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod faulty;
+pub mod gate;
 pub mod liar;
 pub mod payouts;
 pub mod population;
