@@ -349,9 +349,7 @@ fn read(kind: &Kind, rows: &[Row], merchant: MerchantId, shelf: &mut Shelf) -> R
             }
             Kind::Refunds => {
                 let (refund, previous) = rows::refund(&mut cells)?;
-                let marks = Default::default();
-                let held = HeldRefund { refund, previous, mark: None, transaction_marks: marks };
-                shelf.refunds.insert(held.refund.id.0, held);
+                shelf.refunds.insert(refund.id.0, HeldRefund::read(refund, previous));
             }
             Kind::Transactions => {
                 let row = rows::transaction(&mut cells)?;

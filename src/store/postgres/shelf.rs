@@ -73,6 +73,13 @@ pub struct HeldRefund {
     pub transaction_marks: BTreeMap<i64, Mark>,
 }
 
+impl HeldRefund {
+    /// As it stands in the database.
+    pub fn read(refund: Refund, previous: i64) -> HeldRefund {
+        HeldRefund { refund, previous, mark: None, transaction_marks: BTreeMap::new() }
+    }
+}
+
 /// An idempotency key that is taken.
 pub struct Kept {
     /// None when the answer is forgotten.

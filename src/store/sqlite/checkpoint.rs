@@ -1,16 +1,17 @@
 //! Moving what was committed from the WAL into the database file, beside the writer.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::Fail;
-use super::open::BUSY_TIMEOUT;
+use super::open::{self, BUSY_TIMEOUT, OpenError};
 use super::writer::Health;
 
 /// How many pages the WAL has when it is time.
@@ -68,6 +69,14 @@ impl Wal {
             let _ = chores.send(Chore::Checkpoint);
         }
     }
+}
+
+/// The connection of the other thread, which keeps nothing in memory.
+pub fn connect(dir: &Path) -> Result<Connection, OpenError> {
+    let conn = open::connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    conn.pragma_update(None, "cache_size", -512)?;
+    Ok(conn)
 }
 
 /// The other thread; it ends with the writer.

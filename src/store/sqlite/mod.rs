@@ -59,7 +59,7 @@ use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use self::backup::backup;
@@ -100,11 +100,8 @@ impl SqliteStore {
         let mover = Arc::new(checkpoint::Mover::new(health.clone()));
         let wal = checkpoint::Wal::of(&mut opened.conn, mover.clone())?;
         let readers = Readers::open(dir)?;
-        let conn = open::connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-        conn.pragma_update(None, "cache_size", -512)?;
         let failed = |source| OpenError::Directory { path: dir.to_owned(), source };
-        let moves = mover.clone();
+        let (conn, moves) = (checkpoint::connect(dir)?, mover.clone());
         let handle = opened.anchor.handle().map_err(failed)?;
         let merchants = admin::merchants(&opened.conn)?;
         let writer = Writer {
