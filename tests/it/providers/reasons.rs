@@ -114,15 +114,16 @@ async fn each_reason_is_one_of_our_list() {
             let case = format!("{connector} {status} {body}");
             let provider = Provider::start(Always(status, body)).await;
             let base = format!("http://{}", provider.address);
+            let base = base.as_str();
             let settings: Vec<(&str, &str)> = match *connector {
-                "http" => vec![("url", &base)],
-                "afterpay" => vec![("base_url", &base), ("merchant_id", "1")],
-                "braintree" => vec![("base_url", &base), ("public_key", "p")],
-                "paypal" => vec![("base_url", &base), ("client_id", "p")],
-                "cybersource" => vec![("base_url", &base), ("merchant_id", "m"), ("key_id", "k")],
-                "stripe" => vec![("base_url", &base)],
-                "begateway" => vec![("base_url", &base), ("shop_id", "1")],
-                _ => vec![("base_url", &base), ("shop_id", "1"), ("api", "card")],
+                "http" => vec![("url", base)],
+                "afterpay" => vec![("base_url", base), ("merchant_id", "1")],
+                "braintree" => vec![("base_url", base), ("public_key", "p")],
+                "paypal" => vec![("base_url", base), ("client_id", "p")],
+                "cybersource" => vec![("base_url", base), ("merchant_id", "m"), ("key_id", "k")],
+                "stripe" => vec![("base_url", base)],
+                "begateway" => vec![("base_url", base), ("shop_id", "1")],
+                _ => vec![("base_url", base), ("shop_id", "1"), ("api", "card")],
             };
             let secret = match *connector {
                 "http" => ("secret", http::SECRET),
