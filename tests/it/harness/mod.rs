@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod faulty;
+pub mod gate;
 pub mod liar;
 pub mod payouts;
 pub mod population;
@@ -9,5 +10,6 @@ pub mod provider;
 pub mod receiver;
 pub mod site;
 pub mod store;
+mod together;
 pub mod turns;
 pub mod whole;

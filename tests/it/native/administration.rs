@@ -80,6 +80,14 @@ async fn settings_are_changed_in_part() {
     let before = site.get("/v1/settings").send().await.expect(200).json();
     assert_eq!(before["approval"], json!({"when": "never", "limits": {}}));
     assert_eq!(before["information_expiry_seconds"], 2_592_000);
+    assert_eq!(before["daily_limit"], json!({"refunds": null, "amounts": {}}));
+    let limit = json!({"refunds": 50, "amounts": {"USD": 5000, "JPY": "0"}});
+    let body = json!({"daily_limit": limit});
+    let changed = site.patch("/v1/settings", body).send().await.expect(200).json();
+    let shown = json!({"refunds": 50, "amounts": {"USD": "5000.00", "JPY": "0"}});
+    assert_eq!(changed["daily_limit"], shown);
+    let body = json!({"daily_limit": {}});
+    assert_eq!(site.patch("/v1/settings", body).send().await.expect(200).json(), before);
     let body = json!({"approval": {"when": "above", "limits": {"USD": "100", "JPY": 0}}});
     let changed = site.patch("/v1/settings", body).send().await.expect(200).json();
     assert_eq!(changed["approval"]["limits"], json!({"USD": "100.00", "JPY": "0"}));
@@ -100,6 +108,17 @@ async fn settings_are_changed_in_part() {
         (json!({"time_zone": ""}), "field_invalid", "/time_zone"),
         (json!({"approval": {"when": "sometimes"}}), "field_invalid", "/approval/when"),
         (json!({"approval": {}}), "field_missing", "/approval/when"),
+        (json!({"daily_limit": {"refunds": -1}}), "field_invalid", "/daily_limit/refunds"),
+        (
+            json!({"daily_limit": {"amounts": {"USD": "x"}}}),
+            "field_invalid",
+            "/daily_limit/amounts/USD",
+        ),
+        (
+            json!({"daily_limit": {"amounts": {"USD": 0.001}}}),
+            "field_invalid",
+            "/daily_limit/amounts/USD",
+        ),
         (
             json!({"approval": {"when": "never", "limits": {"USD": 1}}}),
             "field_invalid",

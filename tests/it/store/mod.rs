@@ -4,6 +4,8 @@
 mod anchor;
 mod commands;
 pub mod credits;
+mod daily;
+mod fits;
 mod found;
 mod lists;
 mod notes;
