@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod faulty;
 pub mod liar;
+pub mod log;
 pub mod payouts;
 pub mod population;
 pub mod provider;
