@@ -1,7 +1,9 @@
 //! Starting and stopping: what an operator meets first.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::server::{
@@ -103,9 +105,12 @@ fn sigterm_finishes_what_is_under_way() {
         answer.unwrap().good();
     }
     assert!(server.terminate().success());
+    let began = Instant::now();
     let server = Server::start(&data);
     let mut client = server.client(&key);
     until_settled(&mut client);
+    let lease = Duration::from_secs(60);
+    assert!(began.elapsed() < lease / 2, "what was under way was left to its lease");
     let refunds = all_refunds(&mut client);
     assert_eq!(refunds.len(), 20);
     assert!(refunds.iter().all(|refund| refund["state"] == "succeeded"));
@@ -113,4 +118,42 @@ fn sigterm_finishes_what_is_under_way() {
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     assert_eq!((&record["payouts"], &record["calls"]), (&20.into(), &20.into()));
     assert_eq!(record["asks"], 0, "nothing was left in doubt by the stop");
+}
+
+/// A key that leaked could not be ended while the server is down, or its secret would be shown again.
+#[test]
+fn keys_are_made_listed_and_ended_without_a_server() {
+    let home = TempDir::new().unwrap();
+    let data = home.path().join("data");
+    assert!(Server::start(&data).terminate().success());
+    let keys = |arguments: &[&str]| -> Vec<Value> {
+        let mut command = refundry();
+        command.args(["keys", "--json", "--data"]).arg(&data).args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let made = keys(&["create", "--name", "shop", "--scopes", "read", "--rate", "50"]).remove(0);
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    assert_eq!((&made["name"], &made["rate_per_second"]), (&"shop".into(), &50.into()));
+    let listed = |revoked: bool| {
+        let all = keys(&["list"]);
+        let row = all.iter().find(|row| row["id"] == id).unwrap();
+        assert_eq!(row["revoked"], revoked, "{row}");
+        assert!(!Value::from(all.clone()).to_string().contains(secret), "shown once");
+    };
+    listed(false);
+    let server = Server::start(&data);
+    assert_eq!(server.client(secret).get("/v1/orders").unwrap().status, 200);
+    assert_eq!(server.client(secret).get("/v1/keys").unwrap().status, 403, "it may only read");
+    assert!(server.terminate().success());
+    keys(&["revoke", id]);
+    listed(true);
+    let server = Server::start(&data);
+    assert_eq!(server.client(secret).get("/v1/orders").unwrap().status, 401);
+    drop(server);
+    let mut command = refundry();
+    let unknown = command.args(["keys", "--data"]).arg(&data).args(["revoke", "key_1"]).output();
+    assert_eq!(unknown.unwrap().status.code(), Some(2));
 }
