@@ -1,5 +1,6 @@
 //! The command line: one file a command, one line a command here.
 
+mod backup;
 mod bench;
 mod client;
 mod completions;
@@ -47,6 +48,7 @@ enum Command {
     Gateways(gateways::Args),
     MasterKey(master_key::Args),
     Import(import::Args),
+    Backup(backup::Args),
     Copy(copy::Args),
     Verify(verify::Args),
     Bench(bench::Args),
@@ -62,6 +64,7 @@ Examples:
   refundry keys create --name shop      make an API key
   refundry gateways test stripe         see whether a provider takes the credentials
   refundry import online-retail FILE    replay a shop's year through the ledger
+  refundry backup --to FILE             copy the books while a server works on them
   refundry verify                       prove that the books add up and were not altered
   refundry bench --quick                see how fast it is on this machine
 
@@ -76,6 +79,7 @@ impl Command {
             Command::Gateways(args) => gateways::run(args),
             Command::MasterKey(args) => master_key::run(&args),
             Command::Import(args) => import::run(args),
+            Command::Backup(args) => backup::run(&args),
             Command::Copy(args) => copy::run(&args),
             Command::Verify(args) => verify::run(&args),
             Command::Bench(args) => bench::run(args),

@@ -7,6 +7,7 @@
     reason = "the whole binary is a test"
 )]
 
+mod backup;
 mod credits;
 mod faults;
 mod itself;

@@ -12,6 +12,7 @@ macro_rules! select {
 }
 
 mod admin;
+mod backup;
 mod checkpoint;
 mod commit;
 mod connections;
@@ -58,6 +59,7 @@ use refundry_domain::webhook::{Delivery, Endpoint};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
+pub use self::backup::backup;
 pub use self::copy::SqliteSide;
 use self::fail::Fail;
 pub use self::open::{FILE, OpenError};
