@@ -157,3 +157,45 @@ fn keys_are_made_listed_and_ended_without_a_server() {
     let unknown = command.args(["keys", "--data"]).arg(&data).args(["revoke", "key_1"]).output();
     assert_eq!(unknown.unwrap().status.code(), Some(2));
 }
+
+/// A nightly check would say that altered books are right, and books that an operator wants to go on
+/// from would never send again.
+#[test]
+fn verify_says_by_its_exit_code_what_it_found_and_an_operator_decides() {
+    let home = TempDir::new().unwrap();
+    let data = home.path().join("data");
+    let lived = |reference: &str| {
+        let server = Server::start(&data);
+        let mut client = server.client(&admin_key(&data));
+        let order = register(&mut client, reference, 1_000, "ch");
+        client.post("/v1/refunds", reference, &refund_body(&order, 100)).unwrap().good();
+        until_settled(&mut client);
+        assert!(server.terminate().success());
+    };
+    let verify = |arguments: &[&str]| {
+        let output = run(&[&["verify"], arguments].concat(), &data);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    lived("1");
+    let (code, said) = verify(&[]);
+    assert!(code == Some(0) && said.contains("nothing was altered"), "{code:?}: {said}");
+    let (database, older) = (data.join("refundry.db"), home.path().join("older"));
+    std::fs::copy(&database, &older).unwrap();
+    lived("2");
+    std::fs::copy(&older, &database).unwrap();
+    let (code, said) = verify(&[]);
+    assert!(code == Some(1) && said.contains("--accept"), "{code:?}: {said}");
+    assert_eq!(verify(&[]).0, Some(1), "to look is not to decide");
+    assert_eq!(verify(&["--accept"]).0, Some(0));
+    assert_eq!(verify(&[]).0, Some(0));
+
+    let books = rusqlite::Connection::open(&database).unwrap();
+    assert_eq!(books.execute("UPDATE refunds SET amount = amount + 1", []).unwrap(), 1);
+    drop(books);
+    let (code, said) = verify(&["--json"]);
+    let found: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &found["clean"]), (Some(1), &false.into()), "{said}");
+    assert_eq!(found["findings"][0]["kind"], "refund", "{said}");
+    assert_eq!(verify(&["--accept"]).0, Some(1), "what was altered is not accepted away");
+    assert_eq!(run(&["verify"], &home.path().join("nowhere")).status.code(), Some(2));
+}
