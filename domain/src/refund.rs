@@ -352,6 +352,12 @@ impl Refund {
 }
 
 impl RefundTransaction {
+    /// Whether its provider is about to say what became of it.
+    pub fn is_under_way(&self) -> bool {
+        let open = matches!(self.state, TransactionState::Pending | TransactionState::Processing);
+        self.execution == Execution::Automatic && open
+    }
+
     /// Whether an outside platform was told of it and has not yet said what became of it.
     pub fn awaits_report(&self) -> bool {
         let told = matches!(self.state, TransactionState::Requested | TransactionState::Processing);

@@ -431,19 +431,37 @@ pub fn cancel(
     context: &mut Context<'_>,
 ) -> Result<(), Refusal> {
     checks::note("reason", reason)?;
-    let open_by_hand = draft.refund().state == State::Processing
-        && draft.refund().transactions.iter().filter(|row| !row.superseded).all(|row| {
-            row.execution == Execution::Manual && row.state == TransactionState::Requested
-        });
-    if !open_by_hand {
-        let cancelable = [State::Unconfirmed, State::RequiresInformation, State::Pending];
-        must_be(draft, &cancelable, "canceled")?;
+    let refund = draft.refund();
+    let sent =
+        refund.transactions.iter().any(|row| row.state.weight() == Weight::Held && row.sends > 0);
+    let untouched = refund.transactions.iter().filter(|row| !row.superseded).all(is_untouched);
+    if sent || !(refund.state == State::Processing && untouched) {
+        let cancelable: &[State] = if sent {
+            &[]
+        } else {
+            &[State::Unconfirmed, State::RequiresInformation, State::Pending]
+        };
+        must_be(draft, cancelable, "canceled")?;
     }
     let message = reason.unwrap_or("Canceled before it was handed over.").to_owned();
     let failure = Failure { code: FailureCode::Canceled, message };
     draft.count_no_more();
     end_held(draft, TransactionState::Canceled, &failure, context);
     Ok(())
+}
+
+/// Whether nobody has done anything yet for a transaction that is under way: it is paid by hand, or
+/// certainly never reached its provider, which may be gone for good.
+fn is_untouched(row: &RefundTransaction) -> bool {
+    match row.execution {
+        Execution::Manual => row.state == TransactionState::Requested,
+        Execution::Automatic => {
+            let open =
+                matches!(row.state, TransactionState::Pending | TransactionState::Processing);
+            open && row.sends == 0
+        }
+        Execution::Notify | Execution::Internal => false,
+    }
 }
 
 pub fn end_held(draft: &mut Draft, to: TransactionState, failure: &Failure, context: &Context<'_>) {

@@ -38,12 +38,9 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
         }
         Command::Cancel { .. } => {
             let refund = shop.find(step.refund?);
-            let by_hand = refund.state == State::Processing
-                && live(refund).all(|row| {
-                    row.execution == Execution::Manual && row.state == TransactionState::Requested
-                });
+            let untouched = refund.state == State::Processing && live(refund).all(is_untouched);
             let early = [State::Unconfirmed, State::RequiresInformation, State::Pending];
-            Some(by_hand || early.contains(&refund.state))
+            Some(untouched || early.contains(&refund.state))
         }
         Command::Retry => Some(can_retry(shop, shop.find(step.refund?))),
         Command::GiveInformation { .. } => {
@@ -487,4 +484,11 @@ fn can_retry(shop: &Shop, refund: &Refund) -> bool {
     };
     let gateways = again.iter().all(sendable);
     money && lines && gateways
+}
+
+/// Nobody can have paid it yet: it is asked of a person, or was certainly never sent.
+fn is_untouched(row: &RefundTransaction) -> bool {
+    let asked = row.execution == Execution::Manual && row.state == TransactionState::Requested;
+    let open = pot(row.state) == Pot::Held;
+    asked || (row.execution == Execution::Automatic && open && row.sends == 0)
 }

@@ -65,7 +65,12 @@ pub async fn resolve(
 }
 
 /// Of which order, and of which refund, rows are.
-const BELONGING: [(Belonging, &str); 3] = [
+const BELONGING: [(Belonging, &str); 4] = [
+    (
+        Belonging::Payment,
+        "SELECT number, order_number, 0::bigint FROM transactions \
+        WHERE merchant = $1 AND number = ANY($2) AND refund IS NULL",
+    ),
     (
         Belonging::Refund,
         "SELECT number, order_number, number FROM refunds \
@@ -344,9 +349,7 @@ fn read(kind: &Kind, rows: &[Row], merchant: MerchantId, shelf: &mut Shelf) -> R
             }
             Kind::Refunds => {
                 let (refund, previous) = rows::refund(&mut cells)?;
-                let marks = Default::default();
-                let held = HeldRefund { refund, previous, mark: None, transaction_marks: marks };
-                shelf.refunds.insert(held.refund.id.0, held);
+                shelf.refunds.insert(refund.id.0, HeldRefund::read(refund, previous));
             }
             Kind::Transactions => {
                 let row = rows::transaction(&mut cells)?;

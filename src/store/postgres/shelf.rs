@@ -73,6 +73,13 @@ pub struct HeldRefund {
     pub transaction_marks: BTreeMap<i64, Mark>,
 }
 
+impl HeldRefund {
+    /// As it stands in the database.
+    pub fn read(refund: Refund, previous: i64) -> HeldRefund {
+        HeldRefund { refund, previous, mark: None, transaction_marks: BTreeMap::new() }
+    }
+}
+
 /// An idempotency key that is taken.
 pub struct Kept {
     /// None when the answer is forgotten.
@@ -107,12 +114,13 @@ pub struct NewClaim {
 pub struct Belongs {
     pub kind: Belonging,
     pub order: i64,
-    /// Of a refund, itself; of a return, 0.
+    /// Of a refund, itself; of a payment or a return, 0.
     pub refund: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belonging {
+    Payment,
     Refund,
     Transaction,
     Return,
@@ -125,7 +133,7 @@ pub struct Shelf {
     pub busy: BTreeSet<i64>,
     pub refunds: BTreeMap<i64, HeldRefund>,
     pub by_reference: HashMap<String, i64>,
-    /// Where refunds, refund transactions and returns belong.
+    /// Where payments, refunds, refund transactions and returns belong.
     pub belongs: HashMap<i64, Belongs>,
     /// What was read, and what the batch leaves; the second is to be written.
     pub work: BTreeMap<(Queue, i64), Option<Work>>,
@@ -153,6 +161,7 @@ impl Shelf {
             Target::NewOrder => None,
             Target::Order(OrderRef::Id(id)) => Some(id.0),
             Target::Order(OrderRef::Reference(text)) => self.by_reference.get(text).copied(),
+            Target::Payment(id) => belonging(id.0),
             Target::Refund(id) => belonging(id.0),
             Target::Transaction(id) => belonging(id.0),
             Target::Return(id) => belonging(id.0),
@@ -167,6 +176,12 @@ impl Shelf {
             Target::Order(OrderRef::Id(id)) => self.orders.get(&id.0),
             Target::Order(OrderRef::Reference(reference)) => {
                 self.by_reference.get(reference).and_then(|number| self.orders.get(number))
+            }
+            Target::Payment(id) => {
+                let Some(belongs) = self.where_is(id.0, Belonging::Payment) else {
+                    return Ok(Err(Refusal::UnknownTransaction));
+                };
+                return self.of_order(belongs.order).map(Ok);
             }
             Target::Refund(id) => {
                 let Some(belongs) = self.where_is(id.0, Belonging::Refund) else {

@@ -17,6 +17,7 @@ use crate::store::settle::{self, digest};
 #[derive(Default)]
 pub struct Wanted {
     pub references: BTreeSet<String>,
+    payments: BTreeSet<i64>,
     refunds: BTreeSet<i64>,
     transactions: BTreeSet<i64>,
     returns: BTreeSet<i64>,
@@ -41,6 +42,7 @@ impl Wanted {
                 Target::Order(OrderRef::Reference(text)) => {
                     wanted.references.insert(text.clone());
                 }
+                Target::Payment(id) => drop(wanted.payments.insert(id.0)),
                 Target::Refund(id) => drop(wanted.refunds.insert(id.0)),
                 Target::Transaction(id) => drop(wanted.transactions.insert(id.0)),
                 Target::Return(id) => drop(wanted.returns.insert(id.0)),
@@ -66,6 +68,7 @@ impl Wanted {
 
     pub fn of_kind(&self, kind: Belonging) -> Vec<i64> {
         let numbers = match kind {
+            Belonging::Payment => &self.payments,
             Belonging::Refund => &self.refunds,
             Belonging::Transaction => &self.transactions,
             Belonging::Return => &self.returns,

@@ -9,15 +9,18 @@ use tokio_postgres::Row;
 use super::fail::Fail;
 use super::pool::{Lent, Params, Step};
 use super::rows::Cells;
+use super::single::many;
 use crate::store::{KeyUse, rows};
 
 /// How long work that one process was shown is left to it, before it has a lease.
 const OFFER_MS: i64 = 1_000;
 
+/// Merchants take turns, so that the work of one leaves room for everybody else's.
 const DUE: &str = "SELECT w.queue, w.subject, w.due, w.lease_worker, w.lease_until, w.merchant \
     FROM merchants m CROSS JOIN LATERAL (SELECT * FROM work WHERE merchant = m.number \
     AND queue = $1 AND due <= $2 AND (lease_until IS NULL OR lease_until <= $2) \
-    ORDER BY due LIMIT $3) w ORDER BY w.due LIMIT $3";
+    ORDER BY due LIMIT $3) w \
+    ORDER BY row_number() OVER (PARTITION BY w.merchant ORDER BY w.due), w.due LIMIT $3";
 
 pub async fn due(
     lent: &mut Lent,
@@ -38,7 +41,8 @@ const OFFER: &str = "WITH picked AS (SELECT w.merchant, w.queue, w.subject FROM 
     WHERE merchant = m.number AND queue = $1 AND due <= $2 \
     AND (lease_until IS NULL OR lease_until <= $2) \
     AND (offered_to = $4 OR offered_until <= $2) \
-    ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED) w ORDER BY w.due LIMIT $3), \
+    ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED) w \
+    ORDER BY row_number() OVER (PARTITION BY w.merchant ORDER BY w.due), w.due LIMIT $3), \
     offered AS (UPDATE work SET offered_to = $4, offered_until = $2 + $5 FROM picked \
     WHERE work.merchant = picked.merchant AND work.queue = picked.queue \
     AND work.subject = picked.subject RETURNING work.queue, work.subject, work.due, \
@@ -74,6 +78,20 @@ pub async fn forget(lent: &mut Lent, before: Timestamp, limit: u32) -> Result<u6
     lent.cleared();
     let count: i64 = found[0].first().map_or(0, |row| row.get(0));
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Has what was never sent, of all merchants, count as sent; see [`Store::accept`](crate::store::Store).
+pub async fn count_as_sent(lent: &mut Lent, at: Timestamp) -> Result<(), Fail> {
+    let merchants = many(lent, "SELECT number FROM merchants ORDER BY number", vec![]).await?;
+    let merchants: Vec<i64> = merchants.iter().map(|row| row.get(0)).collect();
+    let sql = "UPDATE transactions t SET sends = 1, first_sent_at = $2 FROM work w \
+        WHERE t.merchant = $1 AND w.merchant = $1 AND w.queue = 'pay' AND t.number = w.subject \
+        AND t.sends = 0 AND t.execution = 'automatic'";
+    for merchant in &merchants {
+        lent.send(&[Step::Query(sql, vec![merchant, &at.0])]).await?;
+        lent.cleared();
+    }
+    Ok(())
 }
 
 /// What was told longer ago is of a process that is gone.

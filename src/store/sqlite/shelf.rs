@@ -56,7 +56,10 @@ impl Shelf {
             Target::Order(OrderRef::Id(order)) => self.orders.remove(&(merchant, order.0)),
             Target::Refund(refund) => self.with_refund(merchant, refund.0),
             Target::Transaction(transaction) => self.with_transaction(merchant, *transaction),
-            Target::Order(OrderRef::Reference(_)) | Target::NewOrder | Target::Return(_) => None,
+            Target::Order(OrderRef::Reference(_))
+            | Target::Payment(_)
+            | Target::NewOrder
+            | Target::Return(_) => None,
         }
     }
 

@@ -30,6 +30,7 @@ on_every_store! {
     super::many_orders_at_once as many_orders_at_once,
     super::one_damaged_book_stops_no_other as one_damaged_book_stops_no_other,
     super::references_are_unique as references_are_unique,
+    super::merchants_take_turns as merchants_take_turns,
     super::a_worker_finds_its_work as a_worker_finds_its_work,
     super::merchants_and_keys as merchants_and_keys,
     super::another_merchants_rows_are_not_there as another_merchants_rows_are_not_there,
@@ -334,6 +335,23 @@ async fn a_worker_finds_its_work(place: &impl Place) {
     let book = done(&*store, reported).await;
     assert_eq!(book.refund.unwrap().state, State::Succeeded);
     assert_eq!(due(99, 9).await, [second, third]);
+}
+
+/// A merchant with much to do would keep all others' money waiting.
+async fn merchants_take_turns(place: &impl Place) {
+    let store = place.open().await;
+    let busy = done(&*store, register(new_order("10.00"))).await.order.id;
+    for _ in 0..4 {
+        done(&*store, refund(busy, "1.00")).await;
+    }
+    let other = create_merchant(&*store).await;
+    let order = done(&*store, Intent { merchant: other, ..register(new_order("10.00")) }).await;
+    let later = Timestamp(NOW.0 + 1_000);
+    let asked = Intent { merchant: other, at: later, ..refund(order.order.id, "1.00") };
+    done(&*store, asked).await;
+    let due = store.due(Queue::Pay, Timestamp(NOW.0 + 2_000), 2).await.unwrap();
+    let whose: Vec<_> = due.iter().map(|(merchant, _)| *merchant).collect();
+    assert_eq!(whose, [MERCHANT, other]);
 }
 
 async fn merchants_and_keys(place: &impl Place) {
