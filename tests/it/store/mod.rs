@@ -125,8 +125,9 @@ impl Place for Postgres {
             {sql}; \
             DO $$ DECLARE c record; BEGIN FOR c IN SELECT * FROM checks \
             WHERE to_regclass(whose) IS NOT NULL LOOP \
-            EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s NOT VALID', c.whose, c.conname, \
-            c.what); END LOOP; END $$; \
+            BEGIN EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s NOT VALID', c.whose, \
+            c.conname, c.what); EXCEPTION WHEN undefined_column THEN NULL; END; \
+            END LOOP; END $$; \
             DROP FUNCTION zeroblob; DROP FUNCTION ifnull"
         );
         cluster::execute(&self.database.name, &sql).await;
