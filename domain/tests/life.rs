@@ -130,7 +130,8 @@ fn news_after_the_end_changes_nothing() {
     let paid = Outcome::Done { reference: Some("re_1".to_owned()), amount: None };
     desk.hear(0, paid.clone()).unwrap();
     let before = desk.book.clone();
-    for late in [waiting(Some("re_9"), "no funds"), lost(), paid] {
+    let renamed = Outcome::Done { reference: Some("re_9".to_owned()), amount: None };
+    for late in [waiting(Some("re_9"), "no funds"), lost(), paid, renamed] {
         let changes = desk.hear_from(Reporter::Notification, 0, late).unwrap();
         assert!(changes.is_empty(), "{changes:?}");
     }
@@ -372,6 +373,8 @@ fn no_card_number_comes_in_with_a_report() {
     desk.start(1).unwrap();
     desk.hear(1, waiting(None, card)).unwrap();
     assert!(!format!("{:?}", desk.book).contains(card));
+    desk.hear(1, waiting(None, "no\u{1b}[31m\nfunds\u{0}")).unwrap();
+    assert_eq!(desk.row(1).message.as_deref(), Some("no\u{fffd}[31m\nfunds\u{fffd}"));
     desk.hear(1, declined(&format!("{card}{}", "é\u{0}".repeat(900)))).unwrap();
     assert!(!format!("{:?}", desk.book).contains(card));
 }

@@ -223,7 +223,7 @@ fn open(row: &Connection, means: &Means) -> Opened {
         clock: means.clock.clone(),
         timeout: means.timeout,
     };
-    connector.connect(account)
+    connector.connect(&account)
 }
 
 /// A connection's credentials, in clear.

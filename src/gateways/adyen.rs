@@ -111,7 +111,7 @@ struct Additional {
 }
 
 impl Adyen {
-    fn open(account: Account) -> Result<Adyen, String> {
+    fn open(account: &Account) -> Result<Adyen, String> {
         let hmac_key = signatures::unhex(&account.secret("hmac_key")?)
             .filter(|key| key.len() >= 16)
             .ok_or("the hmac_key has to be hexadecimal")?;

@@ -70,7 +70,7 @@ struct Refusal {
 }
 
 impl Afterpay {
-    fn open(account: Account) -> Result<Afterpay, String> {
+    fn open(account: &Account) -> Result<Afterpay, String> {
         let merchant = account.known("merchant_id")?;
         Ok(Afterpay {
             link: account.link(&account.known("base_url")?)?,

@@ -102,7 +102,7 @@ struct Details {
 }
 
 impl Begateway {
-    fn open(account: Account) -> Result<Begateway, String> {
+    fn open(account: &Account) -> Result<Begateway, String> {
         let api = match account.setting("api") {
             None | Some("beyag") => BEYAG,
             Some("card") => CARD,

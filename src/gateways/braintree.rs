@@ -94,7 +94,7 @@ struct Extensions {
 }
 
 impl Braintree {
-    fn open(account: Account) -> Result<Braintree, String> {
+    fn open(account: &Account) -> Result<Braintree, String> {
         let user = account.known("public_key")?;
         Ok(Braintree {
             link: account.link(BASE)?,

@@ -47,7 +47,7 @@ pub struct Connector {
     pub notifications: &'static str,
     /// Whether it is handed the customer's account for the methods that need one.
     pub takes_bank_accounts: bool,
-    pub open: fn(Account) -> Result<Box<dyn Provider>, String>,
+    pub open: fn(&Account) -> Result<Box<dyn Provider>, String>,
 }
 
 /// Every connector there is.
@@ -135,7 +135,7 @@ pub type Misfit = (&'static str, String, String);
 
 impl Connector {
     /// The gateway to an account at this kind of provider.
-    pub fn connect(&'static self, account: Account) -> Result<Arc<dyn Gateway>, String> {
+    pub fn connect(&'static self, account: &Account) -> Result<Arc<dyn Gateway>, String> {
         let (name, abilities) = (account.name.clone(), (self.abilities)(&account.settings));
         let provider = (self.open)(account)?;
         Ok(Arc::new(Connected { name, connector: self, abilities, provider }))

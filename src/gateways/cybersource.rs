@@ -104,7 +104,7 @@ struct Fault {
 }
 
 impl Cybersource {
-    fn open(account: Account) -> Result<Cybersource, String> {
+    fn open(account: &Account) -> Result<Cybersource, String> {
         let link = account.link(BASE)?;
         let host = link.base.split("://").nth(1).unwrap_or_default();
         let of = match account.setting("of") {

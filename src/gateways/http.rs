@@ -75,7 +75,7 @@ struct Answer {
 }
 
 impl Http {
-    fn open(account: Account) -> Result<Http, String> {
+    fn open(account: &Account) -> Result<Http, String> {
         let text = account.secret("secret")?;
         let secret = STANDARD
             .decode(text.strip_prefix("whsec_").unwrap_or(&text))
@@ -84,7 +84,7 @@ impl Http {
             return Err(format!("the secret has to be at least {SECRET_LEAST} bytes"));
         }
         let link = account.link_to(&account.known("url")?)?;
-        let Account { name, clock, .. } = account;
+        let (name, clock) = (account.name.clone(), account.clock.clone());
         Ok(Http { name, link, secret, clock })
     }
 

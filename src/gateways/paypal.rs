@@ -106,7 +106,7 @@ enum Locked {
 }
 
 impl Paypal {
-    fn open(account: Account) -> Result<Paypal, String> {
+    fn open(account: &Account) -> Result<Paypal, String> {
         let id = account.known("client_id")?;
         Ok(Paypal {
             link: account.link(BASE)?,

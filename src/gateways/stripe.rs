@@ -99,7 +99,7 @@ struct Fault {
 }
 
 impl Stripe {
-    fn open(account: Account) -> Result<Stripe, String> {
+    fn open(account: &Account) -> Result<Stripe, String> {
         Ok(Stripe {
             link: account.link(BASE)?,
             key: account.secret("api_key")?,

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod faulty;
 pub mod gate;
 pub mod liar;
+pub mod log;
 pub mod payouts;
 pub mod population;
 pub mod provider;

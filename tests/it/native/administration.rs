@@ -1,9 +1,12 @@
 //! Keys, merchants and settings.
 
-use refundry_domain::merchant::Scope;
+use refundry_domain::ids::MerchantId;
+use refundry_domain::merchant::{Administration, Scope, Settings};
+use refundry_domain::policy::Approval;
 use serde_json::json;
 
 use crate::harness::site::Site;
+use crate::harness::store::NOW;
 
 #[tokio::test]
 async fn a_key_is_made_shown_once_and_revoked() {
@@ -148,4 +151,23 @@ async fn settings_are_changed_in_part() {
     let other = site.merchant("Other").await;
     let key = site.make_key(other, &Scope::ALL, 100).await;
     assert_eq!(site.get("/v1/settings").key(&key).send().await.expect(200).json(), before);
+}
+
+/// What an operator turns off through one server would go on at the others.
+#[tokio::test]
+async fn a_setting_changed_elsewhere_holds_within_seconds() {
+    let site = Site::start().await;
+    let order = site.order("20.00").await;
+    let ask = |amount: &str| site.post("/v1/refunds", json!({"order": order, "amount": amount}));
+    let first = ask("1.00").once().send().await.expect(201).json();
+    assert_eq!(first["state"], "pending");
+    // As another process would.
+    let merchant = site.home.store.merchant(MerchantId(1)).await.unwrap().unwrap();
+    let settings = Settings { approval: Approval::Always, ..merchant.settings };
+    let change = Administration::ChangeMerchant { name: None, settings: Some(settings) };
+    let store = &site.home.store;
+    store.administer(MerchantId(1), "elsewhere".into(), NOW, change).await.unwrap();
+    site.clock.advance_ms(5_000);
+    let after = ask("2.00").once().send().await.expect(201).json();
+    assert_eq!(after["state"], "unconfirmed", "every refund is to be approved by now");
 }

@@ -24,18 +24,26 @@ async fn a_day_is_used_up_exactly_over_all() {
     let (_cast, stores) = Cast::of(3).await;
     let orders = (0..30).map(|_| done(&*stores[0], register(new_order("9.00"))));
     let orders: Vec<_> = join_all(orders).await.iter().map(|book| book.order.id).collect();
-    let asks = (0..90).map(|index| {
-        let asked = refund(orders[index % orders.len()], "1.00");
-        stores[index % 3].commit(at_most(25, asked))
-    });
-    let mut decided = 0;
-    for settled in join_all(asks).await {
-        let Settlement::Done { book, .. } = settled.unwrap() else { panic!("refused") };
-        decided += usize::from(book.refund.unwrap().state == State::Pending);
+    // More than one batch, on days that have begun: what makes a day puts others in line already.
+    for round in 0..4 {
+        let on = |order, amount| {
+            let mut asked = at_most(41, refund(order, amount));
+            asked.at = asked.at.after_ms(round * 86_400_000);
+            asked
+        };
+        done(&*stores[0], on(orders[0], "0.01")).await;
+        let asks =
+            (0..90).map(|index| stores[index % 3].commit(on(orders[index % orders.len()], "0.10")));
+        let mut decided = 0;
+        for settled in join_all(asks).await {
+            let Settlement::Done { book, .. } = settled.unwrap() else { panic!("refused") };
+            decided += usize::from(book.refund.unwrap().state == State::Pending);
+        }
+        assert_eq!(decided, 40, "round {round}");
     }
-    assert_eq!(decided, 25);
     let days = stores[2].days(MERCHANT).await.unwrap();
-    assert_eq!((days.len(), days[0].refunds, days[0].of(usd())), (1, 25, 2_500));
+    let counted: Vec<_> = days.iter().map(|day| (day.refunds, day.of(usd()))).collect();
+    assert_eq!(counted, [(41, 401); 4]);
     assert_eq!(verify(&*stores[1], &mut |_| {}).await.unwrap().findings, []);
 }
 

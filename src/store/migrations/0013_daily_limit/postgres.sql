@@ -16,5 +16,5 @@ ALTER TABLE refunds ADD COLUMN counted_on text CHECK (length(counted_on) = 10);
 
 -- How often a key was used on a day (its number, of UTC), where calls a day are limited, beside how
 -- often it was since the process began.
-ALTER TABLE key_use ADD COLUMN day bigint NOT NULL DEFAULT 0;
-ALTER TABLE key_use ADD COLUMN calls bigint NOT NULL DEFAULT 0;
+ALTER TABLE key_use ADD COLUMN IF NOT EXISTS day bigint NOT NULL DEFAULT 0;
+ALTER TABLE key_use ADD COLUMN IF NOT EXISTS calls bigint NOT NULL DEFAULT 0;
