@@ -12,6 +12,8 @@ use crate::ledger::verify::{Counts, Report};
 
 /// How many findings a page shows; `refundry verify` tells all.
 pub const SHOWN: usize = 20;
+/// How long a merchant leaves the verification to others after its own, at least.
+const REST_LEAST_MS: i64 = 60_000;
 
 #[derive(Clone)]
 pub struct Proof {
@@ -20,6 +22,22 @@ pub struct Proof {
     /// What was looked at so far.
     pub counts: Counts,
     pub ended: Option<(Timestamp, Ended)>,
+}
+
+impl Proof {
+    /// As long as it took, and a minute at least, is for the others.
+    fn rests_until(&self) -> Option<Timestamp> {
+        let (ended, _) = self.ended.as_ref()?;
+        Some(ended.after_ms((ended.0 - self.began.0).max(REST_LEAST_MS)))
+    }
+}
+
+/// Whether a verification has begun.
+pub enum Begun {
+    Now,
+    Busy,
+    /// The merchant's own last one has just ended.
+    Rests,
 }
 
 #[derive(Clone)]
@@ -47,14 +65,19 @@ impl Proofs {
         self.0.lock().last.get(&merchant).cloned()
     }
 
-    /// Begins one, unless another is under way, of whatever merchant.
-    pub fn begin(&self, right: Right<Administers>) -> bool {
+    /// Begins one, unless another is under way, of whatever merchant, or the merchant's own last
+    /// one has kept others waiting and it is their turn.
+    pub fn begin(&self, right: Right<Administers>) -> Begun {
         let (merchant, by) = (right.caller().merchant, right.caller().by.to_string());
         let began = right.now();
         {
             let mut known = self.0.lock();
             if known.running {
-                return false;
+                return Begun::Busy;
+            }
+            let rests = known.last.get(&merchant).and_then(Proof::rests_until);
+            if rests.is_some_and(|until| until > began) {
+                return Begun::Rests;
             }
             known.running = true;
             let proof = Proof { by, began, counts: Counts::default(), ended: None };
@@ -76,7 +99,7 @@ impl Proofs {
             let at = right.now();
             proofs.with(merchant, |it| it.ended = Some((at, ended)));
         });
-        true
+        Begun::Now
     }
 
     fn with(&self, merchant: MerchantId, change: impl FnOnce(&mut Proof)) {

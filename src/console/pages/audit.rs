@@ -10,7 +10,7 @@ use super::Filter;
 use crate::console::cell::Cell;
 use crate::console::csv;
 use crate::console::list::{self, Pager, Table, choices, pager, stretch_pager};
-use crate::console::proof::Ended;
+use crate::console::proof::{Begun, Ended};
 use crate::console::query::href;
 use crate::console::say;
 use crate::console::shell::Shell;
@@ -69,7 +69,11 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     if list::wants_csv(query) {
         return Ok(csv::of(&table, "events"));
     }
-    let problem = (query.text("busy") == Some("yes")).then_some(BUSY);
+    let problem = match query.text("busy") {
+        Some("yes") => Some(BUSY),
+        Some("rests") => Some(RESTS),
+        Some(_) | None => None,
+    };
     let types = choices(query, "type", TYPES, |name| (name, name));
     let shell = visit.shell("Audit")?;
     let page = Page {
@@ -96,6 +100,8 @@ struct ProofView {
 
 const BUSY: &str =
     "Another verification is under way on this server. Begin again when it has ended.";
+const RESTS: &str = "Your last verification has just ended, and others may want one: begin again \
+                     when as much time has passed as it took, and a minute at least.";
 
 fn proof(visit: &Visit, problem: Option<&str>) -> ProofView {
     let mut lines = Vec::new();
@@ -149,10 +155,12 @@ pub async fn verify(visit: Visit) -> Result<Response, Trouble> {
     let right: Right<Administers> = visit.right()?;
     let running = visit.console.proofs.last(right.caller().merchant);
     let mine = running.is_some_and(|proof| proof.ended.is_none());
-    if mine || visit.console.proofs.begin(right) {
-        return Ok(redirect_done("/console/audit", "verifying"));
-    }
-    Ok(redirect(&href("/console/audit", &[("busy", "yes")])))
+    let begun = if mine { Begun::Now } else { visit.console.proofs.begin(right) };
+    Ok(match begun {
+        Begun::Now => redirect_done("/console/audit", "verifying"),
+        Begun::Busy => redirect(&href("/console/audit", &[("busy", "yes")])),
+        Begun::Rests => redirect(&href("/console/audit", &[("busy", "rests")])),
+    })
 }
 
 fn cells(visit: &Visit, event: &Event) -> Vec<Cell> {

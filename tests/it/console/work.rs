@@ -293,6 +293,12 @@ async fn a_verification_is_begun_on_the_page_and_tells_what_it_found() {
     let books = site.home.dir.path().join("refundry.db");
     let books = rusqlite::Connection::open(books).unwrap();
     assert_eq!(books.execute("UPDATE lines SET amount = amount + 1", []).unwrap(), 1);
+    // The next turn is for others.
+    clerk.post(&site, path, &[]).send().await.expect(303);
+    assert!(clerk.page(&site, path).await.contains("The books add up"));
+    let refused = clerk.page(&site, "/console/audit?busy=rests").await;
+    assert!(refused.contains("others may want one"), "{refused}");
+    site.clock.advance_ms(60_001);
     clerk.post(&site, path, &[]).send().await.expect(303);
     let page = until(&clerk, &site, path, "Found: ").await;
     assert!(page.contains("<li><bdi>order ") && !page.contains("The books add up"), "{page}");
