@@ -35,6 +35,8 @@ pub enum Mood {
     /// Answers 500 without having done it, and with.
     BreakBefore,
     BreakAfter,
+    /// Does it, and something on the way back answers 403 in its place.
+    ForbidAfter,
     /// Does it and answers half a sentence.
     Garble,
     /// Does it and says that it paid one unit more.
@@ -141,6 +143,7 @@ impl Books {
         match mood {
             Some(Mood::HangAfter) => Said::Hang,
             Some(Mood::BreakAfter) => Said::Json(500, serde_json::json!({})),
+            Some(Mood::ForbidAfter) => Said::Json(403, serde_json::json!({"blocked": "outgoing"})),
             Some(Mood::Garble) => Said::Garbled,
             _ => show(&row),
         }

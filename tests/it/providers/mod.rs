@@ -212,6 +212,7 @@ async fn doubt_ends_in_exactly_one_payout() {
             (Mood::HangAfter, true),
             (Mood::BreakBefore, false),
             (Mood::BreakAfter, true),
+            (Mood::ForbidAfter, true),
             (Mood::Garble, true),
         ] {
             let scene = Scene::of(connector).await;
