@@ -28,7 +28,7 @@ use crate::outbound::{Call, Failure, Reply};
 pub static CONNECTOR: Connector = Connector {
     name: "paypal",
     settings: &[
-        required("client_id", "The app's client id."),
+        required("client_id", "The app's client id.").naming_account(),
         optional(
             "base_url",
             "Another address than https://api-m.paypal.com, such as the sandbox's.",

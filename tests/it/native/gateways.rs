@@ -94,15 +94,15 @@ async fn what_cannot_be_connected_is_refused_by_name() {
 const ALLOWED: (&str, &str) = ("REFUNDRY_GATEWAYS_ALLOW_ADDRESSES", "127.0.0.0/8");
 
 /// A whole server: its address, an admin key, and how to stop it.
-struct Running {
-    address: std::net::SocketAddr,
+pub struct Running {
+    pub address: std::net::SocketAddr,
     key: String,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
-    async fn start(data: &std::path::Path) -> Running {
+    pub async fn start(data: &std::path::Path) -> Running {
         let overrides = Overrides { data: Some(data.to_owned()), ..Overrides::default() };
         // The provider's double stands beside the server.
         let variables = [
@@ -121,8 +121,27 @@ impl Running {
         Running { address, key, stop, served }
     }
 
-    fn ask(&self, method: &str, path: &str) -> Ask {
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
         Ask::new(self.address, method, path).key(&self.key)
+    }
+
+    /// The same server, asked by another key.
+    pub fn as_seen_by(self, key: &str) -> Running {
+        Running { key: key.to_owned(), ..self }
+    }
+
+    /// A refund of 10.00 of a payment at this provider.
+    pub async fn refund_at(&self, provider: &str) -> String {
+        let order = json!({"currency": "EUR", "lines": [{"amount": "100.00"}],
+            "payments": [{"provider": provider, "amount": "100.00", "provider_reference": "p_1"}]});
+        let order = self.ask("POST", "/v1/orders").json(&order).send().await.expect(201).id();
+        let body = json!({"order": order, "amount": "10.00"});
+        self.ask("POST", "/v1/refunds").once().json(&body).send().await.expect(201).id()
+    }
+
+    pub async fn state(&self, refund: &str) -> Value {
+        let path = format!("/v1/refunds/{refund}");
+        self.ask("GET", &path).send().await.expect(200).json()["state"].take()
     }
 
     async fn refund(&self, reference: &str) -> String {
@@ -133,7 +152,7 @@ impl Running {
         self.ask("POST", "/v1/refunds").once().json(&body).send().await.expect(201).id()
     }
 
-    async fn until(&self, refund: &str, state: &str) -> Value {
+    pub async fn until(&self, refund: &str, state: &str) -> Value {
         let path = format!("/v1/refunds/{refund}");
         let wait = async {
             let mut beat = tokio::time::interval(Duration::from_millis(20));
@@ -149,7 +168,7 @@ impl Running {
         reached.unwrap_or_else(|_| panic!("{refund} never became {state}"))
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         drop(self.stop);
         self.served.await.unwrap();
     }
@@ -253,4 +272,39 @@ fn check_commands(data: &std::path::Path, provider: &Provider) {
     assert_eq!(unknown.status.code(), Some(2));
     let verified = refundry(data, &["verify"]);
     assert!(verified.status.success(), "{}", text(&verified));
+}
+
+/// Only the account that a refund was sent through can say what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_in_use_is_not_pointed_at_another_account() {
+    let home = tempfile::tempdir().unwrap();
+    let (provider, other) = (Provider::start(Http).await, Provider::start(Http).await);
+    let running = Running::start(home.path()).await;
+    let mut body = givex(&format!("http://{}/refunds", provider.address));
+    body["name"] = json!("http");
+    running.ask("POST", "/v1/gateways").json(&body).send().await.expect(201);
+    provider.will([Mood::Pend]);
+    let refund = running.refund_at("http").await;
+    running.until(&refund, "processing").await;
+    let sent = async {
+        let mut beat = tokio::time::interval(Duration::from_millis(10));
+        while provider.rows().is_empty() {
+            beat.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), sent).await.expect("it is sent");
+    let moved = json!({"settings": {"url": format!("http://{}/refunds", other.address)},
+        "secrets": {"secret": SECRET}});
+    let patch =
+        async |change: &Value| running.ask("PATCH", "/v1/gateways/http").json(change).send().await;
+    patch(&moved).await.expect_problem(409, "gateway_in_use").at("/settings");
+    // Other secrets of the same account are nobody's doubt.
+    patch(&json!({"secrets": {"secret": SECRET}})).await.expect(200);
+    provider.decide(Fate::Paid);
+    running.until(&refund, "succeeded").await;
+    patch(&moved).await.expect(200);
+    let next = running.refund_at("http").await;
+    running.until(&next, "succeeded").await;
+    assert_eq!((provider.paid(), other.paid()), ((1, 1), (1, 1)));
+    running.stop().await;
 }
