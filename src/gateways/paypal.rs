@@ -45,6 +45,7 @@ pub static CONNECTOR: Connector = Connector {
 
 const BASE: &str = "https://api-m.paypal.com";
 const QUIRKS: Quirks = Quirks(&[counts("HUF", 0), counts("JPY", 0), counts("TWD", 0)]);
+const SIGNATURE: &str = "paypal-transmission-sig";
 /// A token is renewed so long before it ends.
 const TOKEN_MARGIN_MS: i64 = 60_000;
 
@@ -265,6 +266,14 @@ struct Resource {
     custom_id: Option<String>,
 }
 
+/// What an event is about, when that is a refund.
+fn subject(raw: &Raw) -> Option<Notice> {
+    let event: Event = serde_json::from_slice(&raw.body).ok()?;
+    let Resource { id, custom_id } = event.resource;
+    let is_refund = event.resource_type.as_deref() == Some("refund");
+    is_refund.then(|| Notice { key: custom_id, reference: id, ..Notice::default() })
+}
+
 #[async_trait]
 impl Gateway for Paypal {
     fn name(&self) -> &str {
@@ -328,6 +337,12 @@ impl Gateway for Paypal {
         }
     }
 
+    fn claimed(&self, raw: &Raw) -> Option<Notice> {
+        // Without a signature there is nothing to ask PayPal.
+        raw.header(SIGNATURE).filter(|text| !text.is_empty())?;
+        Some(subject(raw).unwrap_or_default())
+    }
+
     /// PayPal checks its signatures itself; it signs the time of the first sending, which its
     /// repetitions over days keep, so an old one only has it asked once more.
     async fn hear(&self, raw: &Raw) -> Result<Vec<Notice>, Unheard> {
@@ -336,14 +351,14 @@ impl Gateway for Paypal {
         let field = |name: &str| raw.header(name).unwrap_or_default();
         let event: &RawValue = serde_json::from_slice(&raw.body)
             .map_err(|_| Unheard::Forged("the body is no event"))?;
-        if field("paypal-transmission-sig").is_empty() {
+        if field(SIGNATURE).is_empty() {
             return Err(Unheard::Forged("the PayPal-Transmission-Sig is missing"));
         }
         let body = serde_json::to_string(&Verification {
             auth_algo: field("paypal-auth-algo"),
             cert_url: field("paypal-cert-url"),
             transmission_id: field("paypal-transmission-id"),
-            transmission_sig: field("paypal-transmission-sig"),
+            transmission_sig: field(SIGNATURE),
             transmission_time: field("paypal-transmission-time"),
             webhook_id,
             webhook_event: event,
@@ -365,13 +380,7 @@ impl Gateway for Paypal {
             Some(_) => return Err(Unheard::Forged("PayPal did not sign this")),
             None => return Err(Unheard::NotNow("PayPal could not check its signature".to_owned())),
         }
-        let event: Event = serde_json::from_slice(&raw.body)
-            .map_err(|_| Unheard::Forged("the body is no event"))?;
-        if event.resource_type.as_deref() != Some("refund") {
-            return Ok(Vec::new());
-        }
-        let Resource { id, custom_id } = event.resource;
-        Ok(vec![Notice { key: custom_id, reference: id, ..Notice::default() }])
+        Ok(subject(raw).into_iter().collect())
     }
 
     async fn test(&self) -> Result<(), String> {

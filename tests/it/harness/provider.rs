@@ -102,6 +102,8 @@ pub struct Books {
     pub rows: Vec<Kept>,
     pub moods: VecDeque<Mood>,
     pub locked_out: bool,
+    /// Answers nothing but 500.
+    pub broken: bool,
     /// Every call to pay, with its key.
     pub calls: Vec<String>,
 }
@@ -182,6 +184,10 @@ impl Provider {
         self.books.lock().locked_out = out;
     }
 
+    pub fn break_down(&self, broken: bool) {
+        self.books.lock().broken = broken;
+    }
+
     /// Decides everything that is pending, or takes back what was paid.
     pub fn decide(&self, fate: Fate) {
         for row in &mut self.books.lock().rows {
@@ -222,7 +228,11 @@ async fn serve(
         headers: parts.headers,
         body: body.to_bytes(),
     };
-    let said = speech.lock().answer(&call, &mut books.lock());
+    let said = {
+        let mut books = books.lock();
+        let broken = Said::Json(500, serde_json::json!({}));
+        if books.broken { broken } else { speech.lock().answer(&call, &mut books) }
+    };
     let (status, text) = match said {
         Said::Json(status, value) => (status, value.to_string()),
         Said::Garbled => (200, "{\"id\": \"p-".to_owned()),

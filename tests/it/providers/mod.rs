@@ -10,6 +10,7 @@ mod braintree;
 mod cybersource;
 mod documents;
 pub mod http;
+mod inbox;
 mod localstripe;
 mod notices;
 mod paypal;
