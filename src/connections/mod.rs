@@ -11,11 +11,14 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use refundry_domain::ids::{MerchantId, Timestamp};
 use refundry_domain::merchant::Connection;
+use refundry_domain::refund::Refund;
 
+use crate::access::bank::BankDetails;
 use crate::access::seal::{SealError, Sealer};
 use crate::clock::Clock;
+use crate::gateways::bank::BankAccount;
 use crate::gateways::connectors::{self, Account, Texts};
-use crate::gateways::{Gateway, Gateways, Notice, Raw, Unheard};
+use crate::gateways::{Attempt, Gateway, Gateways, Notice, Raw, Unheard};
 use crate::outbound::Client;
 use crate::store::{Store, StoreError};
 use breaker::Breakers;
@@ -104,6 +107,33 @@ impl Connections {
         })
     }
 
+    /// Gives the attempt what its gateway is to have: the customer's account, opened now and for this
+    /// call alone, where the gateway takes one and the method needs it. The error says why it cannot
+    /// be opened.
+    pub fn address(
+        &self,
+        gateway: &dyn Gateway,
+        attempt: &mut Attempt,
+        refund: &Refund,
+    ) -> Result<(), String> {
+        let envelope = refund.information.as_deref().filter(|_| refund.has_information());
+        let (Some(envelope), Some(means)) = (envelope, &self.means) else { return Ok(()) };
+        let needed = gateway.takes_bank_accounts()
+            && gateway.abilities().methods_needing_information.contains(&attempt.method);
+        if !needed {
+            return Ok(());
+        }
+        let details = BankDetails::open(envelope, &means.sealer, attempt.merchant, refund.id)
+            .map_err(|_| "the bank details cannot be opened with this master key".to_owned())?;
+        let (iban, account_holder, bic) = details.parts();
+        attempt.account = Some(BankAccount {
+            iban: iban.to_owned(),
+            account_holder: account_holder.to_owned(),
+            bic: bic.map(str::to_owned),
+        });
+        Ok(())
+    }
+
     /// Whether the provider takes the connection's credentials; the error says why not.
     pub async fn test(&self, row: &Connection) -> Result<(), String> {
         self.opened(row)?.test().await
@@ -145,7 +175,8 @@ impl Connections {
         let Some(means) = &self.means else { return Ok(Arc::default()) };
         let now = means.clock.now();
         if let Some((read_at, rows)) = &*self.rows.read()
-            && now.0 - read_at.0 < TTL_MS
+            // A clock that was set back makes what is kept old, not young.
+            && (0..TTL_MS).contains(&(now.0 - read_at.0))
         {
             return Ok(rows.clone());
         }
@@ -192,7 +223,7 @@ fn open(row: &Connection, means: &Means) -> Opened {
         clock: means.clock.clone(),
         timeout: means.timeout,
     };
-    (connector.open)(account)
+    connector.connect(&account)
 }
 
 /// A connection's credentials, in clear.

@@ -8,6 +8,7 @@ use hyper::Uri;
 use refundry_domain::money::Currency;
 use refundry_domain::policy::Abilities;
 
+use super::connected::{Connected, Provider};
 use super::exchange::Link;
 use super::{Gateway, adyen, afterpay, begateway, braintree, cybersource, http, paypal, stripe};
 use crate::clock::Clock;
@@ -44,7 +45,9 @@ pub struct Connector {
     pub can_be_asked: bool,
     /// How its notifications are signed; empty when it has none.
     pub notifications: &'static str,
-    pub open: fn(Account) -> Result<Arc<dyn Gateway>, String>,
+    /// Whether it is handed the customer's account for the methods that need one.
+    pub takes_bank_accounts: bool,
+    pub open: fn(&Account) -> Result<Box<dyn Provider>, String>,
 }
 
 /// Every connector there is.
@@ -131,6 +134,13 @@ fn check_address(address: &str) -> Result<(), String> {
 pub type Misfit = (&'static str, String, String);
 
 impl Connector {
+    /// The gateway to an account at this kind of provider.
+    pub fn connect(&'static self, account: &Account) -> Result<Arc<dyn Gateway>, String> {
+        let (name, abilities) = (account.name.clone(), (self.abilities)(&account.settings));
+        let provider = (self.open)(account)?;
+        Ok(Arc::new(Connected { name, connector: self, abilities, provider }))
+    }
+
     /// Checks what a connection is told. The secrets are checked only when they are given.
     pub fn check(&self, settings: &Texts, secrets: Option<&Texts>) -> Result<(), Misfit> {
         fit("settings", self.settings, settings)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{EventId, MerchantId, RefundId, Timestamp, TransactionId};
 use refundry_domain::money::Currency;
 use refundry_domain::report::{Counted, Counts, Tally};
@@ -195,6 +196,8 @@ pub trait Reports: Send + Sync {
         merchant: MerchantId,
         filter: CountFilter,
     ) -> Result<Vec<CountRow>, StoreError>;
+    /// What was decided on each of the merchant's days that had a limit.
+    async fn days(&self, merchant: MerchantId) -> Result<Vec<Day>, StoreError>;
 }
 
 /// A row as it is kept.

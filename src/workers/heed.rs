@@ -3,6 +3,7 @@
 use refundry_domain::command::Command;
 use refundry_domain::ids::{MerchantId, OrderRef, TransactionId};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
+use refundry_domain::refund::Refund;
 
 use super::attempt::{attempt_of, note};
 use super::{Count, Pay, learn};
@@ -27,7 +28,8 @@ impl Pay {
             tracing::warn!(key = notice.key, "a notification is about nothing that is known here");
             return Ok(());
         };
-        let Some((attempt, provider)) = self.attempt(merchant, transaction).await? else {
+        let Some((mut attempt, provider, refund)) = self.attempt(merchant, transaction).await?
+        else {
             return Ok(());
         };
         let gateway = match self.connections.find(merchant, &provider).await? {
@@ -45,6 +47,10 @@ impl Pay {
             let outcome = learn::taken_back(&attempt, outcome);
             let report = Report { outcome, by: Reporter::Notification, look_again_ms: 0 };
             self.order(merchant, transaction, Command::Report(report)).await?;
+            return Ok(());
+        }
+        // One that cannot be opened is asked about by the payout's own round, once it can.
+        if self.connections.address(gateway.as_ref(), &mut attempt, &refund).is_err() {
             return Ok(());
         }
         let found = learn::ask(gateway.as_ref(), &attempt, self.rules.timeout, &self.tally).await;
@@ -102,12 +108,12 @@ impl Pay {
         Ok(found.rows.first().map(|row| (*merchant, TransactionId(row.number()))))
     }
 
-    /// The attempt as it stands in the books, with its provider.
+    /// The attempt as it stands in the books, with its provider and its refund.
     async fn attempt(
         &self,
         merchant: MerchantId,
         transaction: TransactionId,
-    ) -> Result<Option<(Attempt, String)>, StoreError> {
+    ) -> Result<Option<(Attempt, String, Refund)>, StoreError> {
         let books = self.ledger.books();
         let Some(row) = books.transaction(merchant, transaction).await? else { return Ok(None) };
         let Movement::Back(back) = row.movement else { return Ok(None) };
@@ -115,6 +121,7 @@ impl Pay {
             return Ok(None);
         };
         let Some(refund) = books.refund(merchant, back.refund).await? else { return Ok(None) };
-        Ok(attempt_of(&book, &refund, &back).map(|attempt| (attempt, back.provider.clone())))
+        let attempt = attempt_of(&book, &refund, &back);
+        Ok(attempt.map(|attempt| (attempt, back.provider.clone(), refund)))
     }
 }

@@ -67,12 +67,29 @@ pub fn request(method: &str, path: &str, key: &str, once: Option<&str>, body: &s
     format!("{head}{once}{length}\r\n{body}").into_bytes()
 }
 
+/// What a client asks next, after an answer, before it has what it wants.
+pub type Then = Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
+
+/// How long a client waits before it asks next.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Sends requests over so many connections for so long; every answer must be a success.
 pub async fn run(
     to: SocketAddr,
     connections: usize,
     time: Duration,
     make: Make,
+) -> Result<Latencies, Failure> {
+    run_until(to, connections, time, make, Arc::new(|_| None)).await
+}
+
+/// As [`run`]; a request has taken as long as all that follows it.
+pub async fn run_until(
+    to: SocketAddr,
+    connections: usize,
+    time: Duration,
+    make: Make,
+    then: Then,
 ) -> Result<Latencies, Failure> {
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
@@ -82,13 +99,17 @@ pub async fn run(
     let began = Instant::now();
     let mut tasks = JoinSet::new();
     for mut connection in open {
-        let (make, counter) = (make.clone(), counter.clone());
+        let (make, counter, then) = (make.clone(), counter.clone(), then.clone());
         tasks.spawn(async move {
             let mut nanos = Vec::new();
             while began.elapsed() < time {
                 let request = make(counter.fetch_add(1, Ordering::Relaxed));
                 let one = Instant::now();
-                connection.send(&request).await?;
+                let mut answer = connection.send(&request).await?;
+                while let Some(next) = then(&answer) {
+                    tokio::time::sleep(PAUSE).await;
+                    answer = connection.send(&next).await?;
+                }
                 nanos.push(self::nanos(one.elapsed()));
             }
             Ok::<_, Failure>(nanos)

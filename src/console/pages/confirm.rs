@@ -8,11 +8,12 @@ use refundry_domain::refund::State;
 
 use super::orders::refund_cells;
 use crate::console::ask;
+use crate::console::cell::Cell;
 use crate::console::form::sentence;
 use crate::console::list::{self, Pager, Table, pager};
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html, id};
-use crate::console::{csv, say};
+use crate::console::{csv, label, say};
 use crate::dialects::shared::right::{Reads, Right};
 use crate::store::RefundFilter;
 
@@ -43,7 +44,7 @@ async fn page(
     let slice = right.refunds(filter, list::page(&visit.query)).await?;
     let titles = [
         "Refund",
-        "State",
+        "Waits for",
         "#Amount",
         "-Refunded",
         "Goes to",
@@ -58,11 +59,10 @@ async fn page(
     for refund in &slice.rows {
         let name = format!("ref_{}, {}", refund.id, say::money(refund.amount, refund.currency));
         let mut cells = refund_cells(&visit.say, refund);
-        // The state is that of the page.
-        cells.remove(1);
+        // The state is that of the page; why it waits is not.
+        cells[1] = Cell::text(refund.waiting_for().map_or("", label::waits_for));
         table.add_choice(format!("ref_{}", refund.id), name, cells);
     }
-    table.columns.remove(1);
     if list::wants_csv(&visit.query) {
         return Ok(csv::of(&table, "to-confirm"));
     }

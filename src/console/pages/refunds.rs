@@ -6,7 +6,7 @@ use refundry_domain::command::{Command, RefundChange, Stated, Target};
 use refundry_domain::ids::{RefundId, Timestamp};
 use refundry_domain::money::Exact;
 use refundry_domain::refund::{
-    AskedBy, Destination, Execution, Refund, RefundTransaction, State, TransactionState,
+    AskedBy, Destination, Execution, Refund, RefundTransaction, State, TransactionState, WaitsFor,
 };
 
 use super::orders::refunds_table;
@@ -227,11 +227,27 @@ fn part_of(part: &refundry_domain::refund::Part, refund: &Refund) -> String {
     }
 }
 
+/// Why it waits for somebody to confirm it.
+fn waits(refund: &Refund) -> String {
+    let why = match refund.waiting_for() {
+        Some(WaitsFor::DailyLimit) => {
+            "It is more than may be given back in a day, so somebody who may approve has to \
+            confirm it."
+        }
+        Some(WaitsFor::Approval) => {
+            "The settings want refunds like it approved, so somebody who may approve has to \
+            confirm it."
+        }
+        Some(WaitsFor::Confirmation) | None => "Nothing moves until somebody confirms it.",
+    };
+    format!("Its amount is held. {why}")
+}
+
 /// What happens to it without anybody doing something, or who has to.
 fn what_next(refund: &Refund) -> String {
     let outside = refund.execution != Execution::Automatic;
     let text = match refund.state {
-        State::Unconfirmed => "Its amount is held. Nothing moves until somebody confirms it.",
+        State::Unconfirmed => return waits(refund),
         State::RequiresInformation => "It goes on once the customer has given bank details.",
         State::Pending => "It is about to be handed to its provider.",
         State::Processing if outside => {

@@ -30,6 +30,7 @@ macro_rules! migrations {
             10 "0010_found_by",
             11 "0011_deadlines",
             12 "0012_reports",
+            13 "0013_daily_limit",
         )
     };
 }

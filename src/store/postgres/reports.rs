@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{EventId, MerchantId, RefundId, TransactionId};
 use refundry_domain::report::Tally;
 use tokio_postgres::Row;
 
-use super::PostgresStore;
 use super::fail::Fail;
 use super::pool::{Lent, Params, Step, ask};
 use super::rows::{Cells, storable};
 use super::single::many;
+use super::{PostgresStore, days};
 use crate::store::StoreError;
 use crate::store::encode::read_settings;
 use crate::store::reports::{
@@ -75,6 +76,11 @@ impl Reports for PostgresStore {
         }
         let mut lent = self.lent().await?;
         Ok(counts(&mut lent, merchant, &filter).await?)
+    }
+
+    async fn days(&self, merchant: MerchantId) -> Result<Vec<Day>, StoreError> {
+        let mut lent = self.lent().await?;
+        Ok(days::all(&mut lent, merchant).await?)
     }
 }
 

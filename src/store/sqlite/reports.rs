@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{EventId, MerchantId, RefundId, Timestamp, TransactionId};
 use refundry_domain::report::Tally;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
-use super::{Fail, SqliteStore, load};
+use super::{Fail, SqliteStore, days, load};
 use crate::store::encode::{currency, read_settings};
 use crate::store::reports::{
     CountFilter, CountRow, Counting, Piece, Progress, Reached, Reports, Told, counted, kept,
@@ -65,6 +66,10 @@ impl Reports for SqliteStore {
         filter: CountFilter,
     ) -> Result<Vec<CountRow>, StoreError> {
         self.read(move |conn| counts(conn, merchant, &filter)).await
+    }
+
+    async fn days(&self, merchant: MerchantId) -> Result<Vec<Day>, StoreError> {
+        self.read(move |conn| days::all(conn, merchant)).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::harness::faulty::Faulty;
 use crate::harness::store::Home;
 use crate::harness::whole::{KEY, Whole};
 
@@ -299,6 +300,37 @@ async fn a_verification_is_begun_on_the_page_and_tells_what_it_found() {
     // Another merchant's books are right all the same.
     stranger.post(&site, path, &[]).send().await.expect(303);
     until(&stranger, &site, path, "The books add up").await;
+}
+
+/// One merchant that begins them again and again would keep all others from theirs.
+#[tokio::test]
+async fn a_verification_waits_its_turn_and_nobody_has_two() {
+    let home = Home::on_sqlite();
+    let store = Faulty::over(home.store.clone());
+    let site = Site::over(home, store.clone()).await;
+    let path = "/console/audit";
+    let mut clerks = Vec::new();
+    for name in ["first", "second", "third"] {
+        let merchant = site.merchant(name).await;
+        let key = site.make_key(merchant, &Scope::ALL, 1_000).await;
+        clerks.push(sign_in(&site, &key).await);
+    }
+    let held = store.accounts.hold().await;
+    for (clerk, begun) in clerks[..2].iter().zip([1, 2]) {
+        for _ in 0..2 {
+            clerk.post(&site, path, &[]).send().await.expect(303);
+        }
+        store.accounts.until_waiting(begun).await;
+    }
+    clerks[2].post(&site, path, &[]).send().await.expect(303);
+    let third = until(&clerks[2], &site, path, "waits for those").await;
+    assert!(!third.contains("Under way"), "{third}");
+    assert!(clerks[0].page(&site, path).await.contains("Under way"));
+    store.accounts.until_waiting(2).await;
+    drop(held);
+    for clerk in &clerks {
+        until(clerk, &site, path, "The books add up").await;
+    }
 }
 
 #[tokio::test]

@@ -257,5 +257,5 @@ pub fn gateway(
         clock: clock.clone(),
         timeout: Duration::from_millis(300),
     };
-    (known.open)(account).unwrap()
+    known.connect(account).unwrap()
 }

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use refundry::testing::App;
+use refundry::testing::access::Caller;
 use refundry::testing::clock::SystemClock;
 use refundry::testing::config::{Config, Overrides};
-use refundry_domain::merchant::Scope;
+use refundry::testing::connections::{Connections, Means, sealed};
+use refundry::testing::gateways::Gateways;
+use refundry::testing::workers::{Pay, Rules};
+use refundry_domain::ids::MerchantId;
+use refundry_domain::merchant::{Administration, ConnectionChange, Scope};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::harness::provider::{Fate, Mood, Provider};
+use crate::harness::provider::{Fate, Mood, Provider, client, texts};
 use crate::harness::site::{Ask, Site};
 use crate::providers::http::{Http, SECRET, signature};
 
@@ -253,4 +258,69 @@ fn check_commands(data: &std::path::Path, provider: &Provider) {
     assert_eq!(unknown.status.code(), Some(2));
     let verified = refundry(data, &["verify"]);
     assert!(verified.status.success(), "{}", text(&verified));
+}
+
+/// A merchant who switches a gateway off because it misbehaves would have it go on paying, or what it
+/// was sent before would hang.
+#[tokio::test]
+async fn a_gateway_that_is_switched_off_is_sent_nothing_and_asked_about_what_it_has() {
+    let site = Site::start().await;
+    let provider = Provider::start(Http).await;
+    let url = format!("http://{}/refunds", provider.address);
+    set_gateway(&site, &url, true).await;
+    let pay = worker(&site);
+    let refund = async |amount: &str| {
+        let order = json!({"currency": "EUR", "lines": [{"amount": "100.00"}],
+            "payments": [{"provider": "http", "amount": "100.00", "provider_reference": "card-7"}]});
+        let order = site.post("/v1/orders", order).send().await.expect(201).id();
+        site.refund(&order, amount).await
+    };
+    let state = async |refund: &str| {
+        let shown = site.get(&format!("/v1/refunds/{refund}")).send().await.expect(200).json();
+        shown["state"].as_str().unwrap().to_owned()
+    };
+    provider.will([Mood::HangAfter]);
+    let sent = refund("10.00").await;
+    pay.tick().await;
+    assert_eq!((state(&sent).await, provider.calls()), ("processing".to_owned(), 1));
+    let waiting = refund("5.00").await;
+    set_gateway(&site, &url, false).await;
+    site.clock.advance_ms(5_000);
+    pay.tick().await;
+    assert_eq!((provider.calls(), provider.paid()), (1, (1, 1)), "nothing is sent");
+    assert_eq!(state(&sent).await, "succeeded", "it is asked about what it was sent");
+    assert_eq!(state(&waiting).await, "processing");
+    set_gateway(&site, &url, true).await;
+    site.clock.advance_ms(60_000);
+    pay.tick().await;
+    assert_eq!((state(&waiting).await, provider.paid()), ("succeeded".to_owned(), (2, 2)));
+}
+
+/// The first merchant's gateway "http", as its row is from now on.
+async fn set_gateway(site: &Site, url: &str, enabled: bool) {
+    let secrets = texts(&[("secret", SECRET)]);
+    let change = ConnectionChange {
+        name: "http".to_owned(),
+        connector: "http".to_owned(),
+        settings: texts(&[("url", url)]),
+        sealed: Some(sealed(&site.sealer, MerchantId(1), "http", &secrets).unwrap()),
+        enabled,
+    };
+    let caller = Caller::internal(MerchantId(1), "test");
+    site.ledger.administer(&caller, Administration::SetConnection(change)).await.unwrap();
+}
+
+/// A worker over the site's books, with what its merchants have connected.
+fn worker(site: &Site) -> Pay {
+    let timeout = Duration::from_millis(500);
+    let means = Means {
+        store: site.home.store.clone(),
+        sealer: site.sealer.clone(),
+        client: client(),
+        clock: site.clock.clone(),
+        timeout,
+    };
+    let connections = Arc::new(Connections::new(Gateways::default(), means));
+    let rules = Rules { timeout, lease_ms: 60_000, concurrency: 0 };
+    Pay::new(site.ledger.clone(), connections, rules, 1, Arc::default())
 }

@@ -3,7 +3,11 @@
 mod busy;
 mod copying;
 mod credits;
+mod daily;
+mod reach;
 mod reports;
+mod schema;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

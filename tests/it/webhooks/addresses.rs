@@ -167,3 +167,25 @@ async fn a_name_that_changes_its_mind_is_not_followed() {
     assert!(*names.1.lock() >= 3, "it is asked before each connection");
     post.stop().await;
 }
+
+/// A name that has one address on the internet and one of ours would lead to ours once the first does
+/// not answer.
+#[tokio::test]
+async fn of_a_name_with_several_addresses_only_the_public_ones_are_called() {
+    let addresses = ["10.0.0.1:80", "93.184.215.14:80", "[::1]:80", "169.254.169.254:80"];
+    let addresses = addresses.map(|one| one.parse::<SocketAddr>().unwrap());
+    let guarded = Guarded::over(Arc::new(Several(addresses.to_vec())), Vec::new());
+    assert_eq!(guarded.resolve("shop.example", 80).await.unwrap(), [addresses[1]]);
+    let allowed = vec![Network::parse("10.0.0.0/8").unwrap()];
+    let guarded = Guarded::over(Arc::new(Several(addresses.to_vec())), allowed);
+    assert_eq!(guarded.resolve("shop.example", 80).await.unwrap(), addresses[..2]);
+}
+
+struct Several(Vec<SocketAddr>);
+
+#[async_trait]
+impl Resolve for Several {
+    async fn resolve(&self, _host: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.0.clone())
+    }
+}
