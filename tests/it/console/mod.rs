@@ -2,6 +2,7 @@
 
 mod pages;
 mod reports;
+mod transfers;
 mod work;
 
 use refundry::testing::access::{Caller, secret};
