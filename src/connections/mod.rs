@@ -2,6 +2,7 @@
 //! that can be called. Configured for one merchant, found by the provider's name in its payments.
 
 pub mod breaker;
+mod heard;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,10 +19,12 @@ use crate::access::seal::{SealError, Sealer};
 use crate::clock::Clock;
 use crate::gateways::bank::BankAccount;
 use crate::gateways::connectors::{self, Account, Texts};
-use crate::gateways::{Attempt, Gateway, Gateways, Notice, Raw, Unheard};
+use crate::gateways::{Attempt, Gateway, Gateways};
 use crate::outbound::Client;
 use crate::store::{Store, StoreError};
 use breaker::Breakers;
+use heard::Places;
+pub use heard::{Heard, meant};
 
 /// How long rows are believed before they are read again, so that a change made through another
 /// replica takes effect.
@@ -56,6 +59,7 @@ pub struct Connections {
     live: Mutex<HashMap<(MerchantId, String), (Connection, Opened)>>,
     /// Whether any merchant has connected anything, as far as was last seen.
     any: AtomicBool,
+    places: Places,
     pub breakers: Breakers,
 }
 
@@ -72,6 +76,7 @@ impl Connections {
             rows: RwLock::default(),
             live: Mutex::default(),
             any: AtomicBool::new(false),
+            places: Places::default(),
             breakers: Breakers::default(),
         }
     }
@@ -137,32 +142,6 @@ impl Connections {
     /// Whether the provider takes the connection's credentials; the error says why not.
     pub async fn test(&self, row: &Connection) -> Result<(), String> {
         self.opened(row)?.test().await
-    }
-
-    /// Reads a notification that came in for the gateways of a name: whose it is, its signature
-    /// tells.
-    pub async fn hear(&self, name: &str, raw: &Raw) -> Result<Vec<Notice>, Unheard> {
-        let unread = |error: StoreError| Unheard::NotNow(error.to_string());
-        let rows = self.all().await.map_err(unread)?;
-        let mut refusal = Unheard::Forged("there is no gateway of this name");
-        for row in rows.iter().filter(|row| row.name == name) {
-            let Ok(gateway) = self.opened(row) else { continue };
-            match gateway.hear(raw).await {
-                Ok(mut notices) => {
-                    for notice in &mut notices {
-                        notice.through = Some((row.merchant, row.name.clone()));
-                    }
-                    return Ok(notices);
-                }
-                Err(why @ Unheard::Forged(_)) => {
-                    if !matches!(refusal, Unheard::NotNow(_)) {
-                        refusal = why;
-                    }
-                }
-                Err(why @ Unheard::NotNow(_)) => refusal = why,
-            }
-        }
-        Err(refusal)
     }
 
     /// Has the next look read the rows again.

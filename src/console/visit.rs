@@ -21,6 +21,7 @@ use super::say::Say;
 use super::session::{self, Rules, Session};
 use super::shell::{self, Shell};
 use crate::access::gate::{Admitted, Denied};
+use crate::access::links::LinkError;
 use crate::dialects::Served;
 use crate::dialects::shared::body;
 use crate::dialects::shared::problem::Problem;
@@ -65,6 +66,18 @@ impl From<Problem> for Trouble {
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Trouble {
         Problem::from(error).into()
+    }
+}
+
+impl From<LinkError> for Trouble {
+    fn from(error: LinkError) -> Trouble {
+        match error {
+            LinkError::Store(error) => error.into(),
+            error @ (LinkError::Seal(_) | LinkError::NoRandomness(_)) => {
+                tracing::error!(%error, "a link for bank details cannot be made");
+                Trouble::new(500, "A fault of the server", "The link could not be made.")
+            }
+        }
     }
 }
 

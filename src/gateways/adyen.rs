@@ -31,7 +31,7 @@ pub static CONNECTOR: Connector = Connector {
             "base_url",
             "The Checkout endpoint with its prefix, such as https://checkout-test.adyen.com.",
         ),
-        required("merchant_account", "The merchant account's name."),
+        required("merchant_account", "The merchant account's name.").naming_account(),
     ],
     secrets: &[
         required("api_key", "The API key of a web service user."),

@@ -22,7 +22,7 @@ pub static CONNECTOR: Connector = Connector {
     name: "afterpay",
     settings: &[
         required("base_url", "The region's address, such as https://global-api.afterpay.com."),
-        required("merchant_id", "The merchant's id."),
+        required("merchant_id", "The merchant's id.").naming_account(),
     ],
     secrets: &[required("secret_key", "The merchant's secret key.")],
     abilities: |_| Abilities::full(),

@@ -24,8 +24,8 @@ pub static CONNECTOR: Connector = Connector {
     name: "begateway",
     settings: &[
         required("base_url", "The gateway's address, such as https://api.begateway.com."),
-        required("shop_id", "The shop's number."),
-        optional("api", "`beyag` (when not given) or `card`."),
+        required("shop_id", "The shop's number.").naming_account(),
+        optional("api", "`beyag` (when not given) or `card`.").naming_account(),
         optional(
             "public_key",
             "The shop's public key; without it, notifications come with the shop's own credentials.",

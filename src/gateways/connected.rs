@@ -21,6 +21,9 @@ pub trait Provider: Send + Sync {
     /// `payment` is its name of the payment, empty only if it can do without.
     async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome;
     async fn ask(&self, attempt: &Attempt) -> Finding;
+    fn claimed(&self, _raw: &Raw) -> Option<Notice> {
+        None
+    }
     async fn hear(&self, _raw: &Raw) -> Result<Vec<Notice>, Unheard> {
         Err(Unheard::Forged("this gateway takes no notifications"))
     }
@@ -82,6 +85,10 @@ impl Gateway for Connected {
             (Some(account), Finding::NoAnswer(text)) => Finding::NoAnswer(account.hidden(text)),
             (None, finding) | (Some(_), finding @ Finding::Missing) => finding,
         }
+    }
+
+    fn claimed(&self, raw: &Raw) -> Option<Notice> {
+        self.provider.claimed(raw)
     }
 
     async fn hear(&self, raw: &Raw) -> Result<Vec<Notice>, Unheard> {

@@ -20,14 +20,22 @@ pub struct Field {
     pub name: &'static str,
     pub what: &'static str,
     pub required: bool,
+    /// Whether it says which of the provider's accounts is meant, as every address does too.
+    pub names_account: bool,
+}
+
+impl Field {
+    pub const fn naming_account(self) -> Field {
+        Field { names_account: true, ..self }
+    }
 }
 
 pub const fn required(name: &'static str, what: &'static str) -> Field {
-    Field { name, what, required: true }
+    Field { name, what, required: true, names_account: false }
 }
 
 pub const fn optional(name: &'static str, what: &'static str) -> Field {
-    Field { name, what, required: false }
+    Field { name, what, required: false, names_account: false }
 }
 
 pub type Texts = BTreeMap<String, String>;
@@ -151,6 +159,16 @@ impl Connector {
             check_address(value).map_err(|why| ("settings", name.clone(), why))?;
         }
         Ok(())
+    }
+}
+
+impl Connector {
+    /// Whether other settings lead to another account, where what was sent through the first one
+    /// is not known.
+    pub fn is_another_account(&self, known: &Texts, given: &Texts) -> bool {
+        let names = |field: &&Field| field.names_account || field.name.ends_with("url");
+        let mut naming = self.settings.iter().filter(names);
+        naming.any(|field| known.get(field.name) != given.get(field.name))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::outbound::{Failure, Reply};
 pub static CONNECTOR: Connector = Connector {
     name: "cybersource",
     settings: &[
-        required("merchant_id", "The merchant's id."),
+        required("merchant_id", "The merchant's id.").naming_account(),
         required("key_id", "The id of the shared secret key."),
         optional(
             "base_url",

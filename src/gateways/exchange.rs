@@ -108,11 +108,12 @@ fn unanswered(failure: Failure) -> Outcome {
 }
 
 /// An answer whose status alone says that it is no answer about the refund, if it is one: the
-/// provider is in trouble or busy, or does not take the credentials.
+/// provider is in trouble or busy, or does not take the credentials. A 403 is none of these: what
+/// stands on the way back says it too, after a refund was paid, so only its words can make it a no.
 fn no_news(reply: &Reply) -> Option<Outcome> {
     let status = reply.status.as_u16();
     match status {
-        401 | 403 => {
+        401 => {
             let message = format!("{status}: the provider refuses the credentials.");
             Some(Outcome::Declined(Why { code: FailureCode::InvalidRequest, message }))
         }

@@ -112,6 +112,15 @@ pub enum Unheard {
     NotNow(String),
 }
 
+/// Takes up what providers report.
+#[async_trait]
+pub trait Heed: Send + Sync {
+    /// Takes up all that one notification says, and answers when that is committed: whether any of
+    /// it was about something that is known here. The error says why the provider has to send it
+    /// again.
+    async fn heed(&self, notices: &[Notice]) -> Result<bool, String>;
+}
+
 #[async_trait]
 pub trait Gateway: Send + Sync {
     /// The provider's name, as payments carry it.
@@ -150,6 +159,11 @@ pub trait Gateway: Send + Sync {
     /// where [`Gateway::deduplicates`].
     async fn pay(&self, attempt: &Attempt) -> Outcome;
     async fn ask(&self, attempt: &Attempt) -> Finding;
+    /// What a notification says that it is about, before anything is checked; only of a gateway
+    /// that has it checked elsewhere. It is shown to nobody but whose transaction that is.
+    fn claimed(&self, _raw: &Raw) -> Option<Notice> {
+        None
+    }
     /// Checks the signature of a notification over its raw body, and reads what it is about.
     async fn hear(&self, _raw: &Raw) -> Result<Vec<Notice>, Unheard> {
         Err(Unheard::Forged("this gateway takes no notifications"))

@@ -28,7 +28,7 @@ use crate::outbound::{Call, Failure, Reply};
 pub static CONNECTOR: Connector = Connector {
     name: "paypal",
     settings: &[
-        required("client_id", "The app's client id."),
+        required("client_id", "The app's client id.").naming_account(),
         optional(
             "base_url",
             "Another address than https://api-m.paypal.com, such as the sandbox's.",
@@ -46,6 +46,7 @@ pub static CONNECTOR: Connector = Connector {
 
 const BASE: &str = "https://api-m.paypal.com";
 const QUIRKS: Quirks = Quirks(&[counts("HUF", 0), counts("JPY", 0), counts("TWD", 0)]);
+const SIGNATURE: &str = "paypal-transmission-sig";
 /// A token is renewed so long before it ends.
 const TOKEN_MARGIN_MS: i64 = 60_000;
 
@@ -254,6 +255,14 @@ struct Resource {
     custom_id: Option<String>,
 }
 
+/// What an event is about, when that is a refund.
+fn subject(raw: &Raw) -> Option<Notice> {
+    let event: Event = serde_json::from_slice(&raw.body).ok()?;
+    let Resource { id, custom_id } = event.resource;
+    let is_refund = event.resource_type.as_deref() == Some("refund");
+    is_refund.then(|| Notice { key: custom_id, reference: id, ..Notice::default() })
+}
+
 #[async_trait]
 impl Provider for Paypal {
     async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome {
@@ -304,6 +313,12 @@ impl Provider for Paypal {
         }
     }
 
+    fn claimed(&self, raw: &Raw) -> Option<Notice> {
+        // Without a signature there is nothing to ask PayPal.
+        raw.header(SIGNATURE).filter(|text| !text.is_empty())?;
+        Some(subject(raw).unwrap_or_default())
+    }
+
     /// PayPal checks its signatures itself; it signs the time of the first sending, which its
     /// repetitions over days keep, so an old one only has it asked once more.
     async fn hear(&self, raw: &Raw) -> Result<Vec<Notice>, Unheard> {
@@ -312,14 +327,14 @@ impl Provider for Paypal {
         let field = |name: &str| raw.header(name).unwrap_or_default();
         let event: &RawValue = serde_json::from_slice(&raw.body)
             .map_err(|_| Unheard::Forged("the body is no event"))?;
-        if field("paypal-transmission-sig").is_empty() {
+        if field(SIGNATURE).is_empty() {
             return Err(Unheard::Forged("the PayPal-Transmission-Sig is missing"));
         }
         let body = serde_json::to_string(&Verification {
             auth_algo: field("paypal-auth-algo"),
             cert_url: field("paypal-cert-url"),
             transmission_id: field("paypal-transmission-id"),
-            transmission_sig: field("paypal-transmission-sig"),
+            transmission_sig: field(SIGNATURE),
             transmission_time: field("paypal-transmission-time"),
             webhook_id,
             webhook_event: event,
@@ -341,13 +356,7 @@ impl Provider for Paypal {
             Some(_) => return Err(Unheard::Forged("PayPal did not sign this")),
             None => return Err(Unheard::NotNow("PayPal could not check its signature".to_owned())),
         }
-        let event: Event = serde_json::from_slice(&raw.body)
-            .map_err(|_| Unheard::Forged("the body is no event"))?;
-        if event.resource_type.as_deref() != Some("refund") {
-            return Ok(Vec::new());
-        }
-        let Resource { id, custom_id } = event.resource;
-        Ok(vec![Notice { key: custom_id, reference: id, ..Notice::default() }])
+        Ok(subject(raw).into_iter().collect())
     }
 
     async fn test(&self) -> Result<(), String> {

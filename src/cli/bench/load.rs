@@ -147,14 +147,25 @@ impl Connection {
     }
 
     pub async fn exchange(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>), Failure> {
+        let (status, start, whole) = self.whole(request).await?;
+        Ok((status, whole[start..].to_vec()))
+    }
+
+    /// The head of the answer, whatever it says.
+    pub async fn head(&mut self, request: &[u8]) -> Result<String, Failure> {
+        let (_, start, whole) = self.whole(request).await?;
+        Ok(String::from_utf8_lossy(&whole[..start]).into_owned())
+    }
+
+    /// The status, where the body begins, and all of it.
+    async fn whole(&mut self, request: &[u8]) -> Result<(u16, usize, Vec<u8>), Failure> {
         self.write(request).await.map_err(|problem| broken(&problem))?;
         loop {
             if let Some((status, start, end)) = parse(&self.buffer)?
                 && self.buffer.len() >= end
             {
-                let body = self.buffer[start..end].to_vec();
-                self.buffer.drain(..end);
-                return Ok((status, body));
+                let whole = self.buffer.drain(..end).collect();
+                return Ok((status, start, whole));
             }
             if self.read().await.map_err(|problem| broken(&problem))? == 0 {
                 return Err(broken(&"it closed the connection"));

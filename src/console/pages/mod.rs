@@ -17,6 +17,7 @@ pub mod reports;
 pub mod returns;
 pub mod search;
 pub mod settings;
+pub mod transfers;
 pub mod webhooks;
 
 use askama::Template;

@@ -335,7 +335,7 @@ pub fn refund_cells(say: &Say, refund: &Refund) -> Vec<Cell> {
         Cell::pill(label::state(refund.state)),
         Cell::money(refund.amount, refund.currency),
         Cell::money(refund.refunded, refund.currency),
-        Cell::text(label::destination(refund.to)),
+        Cell::word(label::destination(refund.to)),
         Cell::text(label::execution(refund.execution)),
         say.time(refund.created_at),
         Cell::code(format!("ord_{}", refund.order))

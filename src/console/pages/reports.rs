@@ -223,6 +223,7 @@ fn filters(
         let value = day.to_string();
         Filter { value, ..Filter::date(visit, name, label) }
     };
+<<<<<<< HEAD
     let coins = Filter::choice("currency", "In", coins);
     let filters = [
         Some(day("from", "From", days.from)),
@@ -234,6 +235,19 @@ fn filters(
         Some(Filter::text(visit, "reason", "Reason")),
     ];
     filters.into_iter().flatten().collect()
+=======
+    let mut filters = vec![
+        day("from", "From", days.from),
+        day("to", "To", days.to),
+        Filter::choice("by", "By", ways),
+        Filter::choice("currency", "In", coins),
+        Filter::text(visit, "provider", "Provider"),
+        Filter::text(visit, "reason", "Reason"),
+    ];
+    // There is nothing to choose among when nothing was counted.
+    filters.retain(|filter| filter.name != "currency" || !filter.choices.is_empty());
+    filters
+>>>>>>> main
 }
 
 fn money(units: i64, currency: Currency) -> Cell {

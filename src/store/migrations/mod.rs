@@ -31,6 +31,7 @@ macro_rules! migrations {
             11 "0011_deadlines",
             12 "0012_reports",
             13 "0013_daily_limit",
+            15 "0015_report_months",
         )
     };
 }

@@ -5,6 +5,7 @@ mod forms;
 mod live;
 mod pages;
 mod reports;
+mod transfers;
 mod work;
 
 use refundry::testing::access::{Caller, secret};

@@ -5,13 +5,16 @@ use serde_json::json;
 use super::*;
 
 /// What people and programs put into fields.
-const HOSTILE: [&str; 6] = [
+const HOSTILE: [&str; 9] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "{{ 7*7 }} {% endblock %}",
     "\u{202e}txet desrever\u{2066}",
     "👩‍👩‍👧‍👦 ünï¢ödé ﷽",
     "=HYPERLINK(\"http://evil.example\")",
+    "+1+cmd|' /C calc'!A0",
+    "-1+2",
+    "@SUM(1+1)",
 ];
 
 #[tokio::test]

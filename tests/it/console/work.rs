@@ -347,3 +347,47 @@ async fn the_cookie_is_for_tls_alone_where_the_public_address_is() {
         whole.stop().await;
     }
 }
+
+/// What is sent by a double click, or again by a reload, is one wish; a form that was opened anew is
+/// another one.
+#[tokio::test]
+async fn a_form_that_is_sent_twice_is_one_refund() {
+    let site = Site::start().await;
+    let order = site.order("20.00").await;
+    let clerk = sign_in(&site, &site.key).await;
+    let path = format!("/console/orders/{order}/refund");
+    let drawn = || async {
+        let page = clerk.page(&site, &path).await;
+        let (_, rest) = page.split_once("name=\"once\" value=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let (first, second) = (drawn().await, drawn().await);
+    assert_ne!(first, second);
+    let send = |once: &str, amount: &str| {
+        let fields = [
+            ("token", &*clerk.token),
+            ("once", once),
+            ("by", "amount"),
+            ("amount", amount),
+            ("do", "request"),
+        ];
+        clerk.bare_post(&site, &path, &fields).send()
+    };
+    let count = || async {
+        let list = site.get(&format!("/v1/refunds?order={order}")).send().await.expect(200).json();
+        list["data"].as_array().unwrap().len()
+    };
+    let (one, two) = tokio::join!(send(&first, "3.00"), send(&first, "3.00"));
+    let place = one.expect(303).header("location").to_owned();
+    assert_eq!(two.expect(303).header("location"), place);
+    assert_eq!(send(&first, "3.00").await.expect(303).header("location"), place);
+    assert_eq!(count().await, 1);
+    assert!(text(&send(&first, "4.00").await.expect(422)).contains("sent before"));
+    for no_name in ["", "0123", &*"z".repeat(32)] {
+        send(no_name, "3.00").await.expect(400);
+    }
+    assert_eq!(count().await, 1);
+    let other = send(&second, "3.00").await.expect(303).header("location").to_owned();
+    assert_ne!(other, place);
+    assert_eq!(count().await, 2);
+}

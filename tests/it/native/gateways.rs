@@ -99,15 +99,15 @@ async fn what_cannot_be_connected_is_refused_by_name() {
 const ALLOWED: (&str, &str) = ("REFUNDRY_GATEWAYS_ALLOW_ADDRESSES", "127.0.0.0/8");
 
 /// A whole server: its address, an admin key, and how to stop it.
-struct Running {
-    address: std::net::SocketAddr,
+pub struct Running {
+    pub address: std::net::SocketAddr,
     key: String,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
-    async fn start(data: &std::path::Path) -> Running {
+    pub async fn start(data: &std::path::Path) -> Running {
         let overrides = Overrides { data: Some(data.to_owned()), ..Overrides::default() };
         // The provider's double stands beside the server.
         let variables = [
@@ -126,8 +126,27 @@ impl Running {
         Running { address, key, stop, served }
     }
 
-    fn ask(&self, method: &str, path: &str) -> Ask {
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
         Ask::new(self.address, method, path).key(&self.key)
+    }
+
+    /// The same server, asked by another key.
+    pub fn as_seen_by(self, key: &str) -> Running {
+        Running { key: key.to_owned(), ..self }
+    }
+
+    /// A refund of 10.00 of a payment at this provider.
+    pub async fn refund_at(&self, provider: &str) -> String {
+        let order = json!({"currency": "EUR", "lines": [{"amount": "100.00"}],
+            "payments": [{"provider": provider, "amount": "100.00", "provider_reference": "p_1"}]});
+        let order = self.ask("POST", "/v1/orders").json(&order).send().await.expect(201).id();
+        let body = json!({"order": order, "amount": "10.00"});
+        self.ask("POST", "/v1/refunds").once().json(&body).send().await.expect(201).id()
+    }
+
+    pub async fn state(&self, refund: &str) -> Value {
+        let path = format!("/v1/refunds/{refund}");
+        self.ask("GET", &path).send().await.expect(200).json()["state"].take()
     }
 
     async fn refund(&self, reference: &str) -> String {
@@ -138,7 +157,7 @@ impl Running {
         self.ask("POST", "/v1/refunds").once().json(&body).send().await.expect(201).id()
     }
 
-    async fn until(&self, refund: &str, state: &str) -> Value {
+    pub async fn until(&self, refund: &str, state: &str) -> Value {
         let path = format!("/v1/refunds/{refund}");
         let wait = async {
             let mut beat = tokio::time::interval(Duration::from_millis(20));
@@ -154,7 +173,7 @@ impl Running {
         reached.unwrap_or_else(|_| panic!("{refund} never became {state}"))
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         drop(self.stop);
         self.served.await.unwrap();
     }
@@ -172,7 +191,7 @@ fn refundry(data: &std::path::Path, arguments: &[&str]) -> Output {
 #[tokio::test(flavor = "multi_thread")]
 async fn money_moves_through_a_connected_gateway() {
     let home = tempfile::tempdir().unwrap();
-    let provider = Provider::start(Http).await;
+    let provider = Provider::start(Http::default()).await;
     let running = Running::start(home.path()).await;
     let body = givex(&format!("http://{}/refunds", provider.address));
     // Its provider's name is the gateway's, and the double knows it as "http".
@@ -265,7 +284,7 @@ fn check_commands(data: &std::path::Path, provider: &Provider) {
 #[tokio::test]
 async fn a_gateway_that_is_switched_off_is_sent_nothing_and_asked_about_what_it_has() {
     let site = Site::start().await;
-    let provider = Provider::start(Http).await;
+    let provider = Provider::start(Http::default()).await;
     let url = format!("http://{}/refunds", provider.address);
     set_gateway(&site, &url, true).await;
     let pay = worker(&site);
@@ -323,4 +342,40 @@ fn worker(site: &Site) -> Pay {
     let connections = Arc::new(Connections::new(Gateways::default(), means));
     let rules = Rules { timeout, lease_ms: 60_000, concurrency: 0 };
     Pay::new(site.ledger.clone(), connections, rules, 1, Arc::default())
+}
+
+/// Only the account that a refund was sent through can say what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_in_use_is_not_pointed_at_another_account() {
+    let home = tempfile::tempdir().unwrap();
+    let (provider, other) =
+        (Provider::start(Http::default()).await, Provider::start(Http::default()).await);
+    let running = Running::start(home.path()).await;
+    let mut body = givex(&format!("http://{}/refunds", provider.address));
+    body["name"] = json!("http");
+    running.ask("POST", "/v1/gateways").json(&body).send().await.expect(201);
+    provider.will([Mood::Pend]);
+    let refund = running.refund_at("http").await;
+    running.until(&refund, "processing").await;
+    let sent = async {
+        let mut beat = tokio::time::interval(Duration::from_millis(10));
+        while provider.rows().is_empty() {
+            beat.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), sent).await.expect("it is sent");
+    let moved = json!({"settings": {"url": format!("http://{}/refunds", other.address)},
+        "secrets": {"secret": SECRET}});
+    let patch =
+        async |change: &Value| running.ask("PATCH", "/v1/gateways/http").json(change).send().await;
+    patch(&moved).await.expect_problem(409, "gateway_in_use").at("/settings");
+    // Other secrets of the same account are nobody's doubt.
+    patch(&json!({"secrets": {"secret": SECRET}})).await.expect(200);
+    provider.decide(Fate::Paid);
+    running.until(&refund, "succeeded").await;
+    patch(&moved).await.expect(200);
+    let next = running.refund_at("http").await;
+    running.until(&next, "succeeded").await;
+    assert_eq!((provider.paid(), other.paid()), ((1, 1), (1, 1)));
+    running.stop().await;
 }

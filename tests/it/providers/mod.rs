@@ -10,6 +10,7 @@ mod braintree;
 mod cybersource;
 mod documents;
 pub mod http;
+mod inbox;
 mod localstripe;
 mod matrix;
 mod notices;
@@ -217,6 +218,7 @@ async fn doubt_ends_in_exactly_one_payout() {
             (Mood::HangAfter, true),
             (Mood::BreakBefore, false),
             (Mood::BreakAfter, true),
+            (Mood::ForbidAfter, true),
             (Mood::Garble, true),
         ] {
             let scene = Scene::of(connector).await;

@@ -119,6 +119,15 @@ async fn no_way_of_writing_a_private_address_helps() {
     }
 }
 
+/// Whoever names a host is not told where it leads inside.
+#[tokio::test]
+async fn an_inner_address_is_not_told() {
+    let inner = Fickle(Mutex::new(vec!["10.3.2.1:80".parse().unwrap()]), Mutex::new(0));
+    let guarded = Guarded::over(Arc::new(inner), Vec::new());
+    let refused = guarded.resolve("shop.example", 80).await.unwrap_err();
+    assert_eq!(refused.to_string(), "shop.example must not be called: it is inside");
+}
+
 /// A name that leads somewhere else each time it is asked for.
 struct Fickle(Mutex<Vec<SocketAddr>>, Mutex<usize>);
 
