@@ -33,7 +33,6 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     listed(visit, "refunds", part).await
 }
 
-/// The part of the list that an address asks for.
 async fn part(visit: Visit) -> Result<ListPage, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let query = &visit.query;
