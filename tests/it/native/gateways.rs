@@ -131,7 +131,7 @@ impl Running {
     }
 
     /// The same server, asked by another key.
-    pub fn as_seen_by(self, key: &str) -> Running {
+    pub fn seen_by(self, key: &str) -> Running {
         Running { key: key.to_owned(), ..self }
     }
 

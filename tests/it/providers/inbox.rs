@@ -91,7 +91,7 @@ async fn merchants_that_share_an_account_hear_each_of_their_own() {
     let running = Running::start(home.path()).await;
     connect_http(&running, &provider).await;
     let second = second_merchant(&running).await;
-    let running = running.as_seen_by(&second);
+    let running = running.seen_by(&second);
     connect_http(&running, &provider).await;
     let refund = running.refund_at("http").await;
     running.until(&refund, "succeeded").await;
@@ -124,7 +124,7 @@ async fn a_notification_is_shown_to_no_other_merchant() {
     let running = Running::start(home.path()).await;
     connect_paypal(&running, &nosy).await;
     let second = second_merchant(&running).await;
-    let running = running.as_seen_by(&second);
+    let running = running.seen_by(&second);
     connect_paypal(&running, &provider).await;
     let refund = running.refund_at("paypal").await;
     running.until(&refund, "succeeded").await;
