@@ -43,7 +43,7 @@ where
     H: Future<Output = Result<Part, Trouble>> + Send + 'static,
 {
     // What cannot be listed at all is told on a page.
-    let first = part(visit.from_row(None)).await?;
+    let first = part(visit.beginning_at(None)).await?;
     let head = [titles(&first.table), lines(&first.table)];
     let head = stream::iter(head.map(Ok::<_, io::Error>));
     let state = (first.next, visit, part);
@@ -51,7 +51,7 @@ where
         let Some(cursor) = next else { return Ok(None) };
         let may = visit.look_again().await;
         let read = match may {
-            Ok(()) => part(visit.from_row(Some(&cursor))).await,
+            Ok(()) => part(visit.beginning_at(Some(&cursor))).await,
             Err(trouble) => Err(trouble),
         };
         let read = read.map_err(|trouble| cut_off(name, &trouble))?;

@@ -139,7 +139,7 @@ impl Visit {
     }
 
     /// The same list from its first row, or from the one after a cursor.
-    pub fn from_row(&self, cursor: Option<&str>) -> Visit {
+    pub fn beginning_at(&self, cursor: Option<&str>) -> Visit {
         let query = self.query.changed(&[("after", cursor), ("before", None)]);
         Visit { query, ..self.clone() }
     }

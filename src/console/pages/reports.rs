@@ -223,19 +223,6 @@ fn filters(
         let value = day.to_string();
         Filter { value, ..Filter::date(visit, name, label) }
     };
-<<<<<<< HEAD
-    let coins = Filter::choice("currency", "In", coins);
-    let filters = [
-        Some(day("from", "From", days.from)),
-        Some(day("to", "To", days.to)),
-        Some(Filter::choice("by", "By", ways)),
-        // Nothing to choose from while nothing was counted.
-        Some(coins).filter(|coins| !coins.choices.is_empty()),
-        Some(Filter::text(visit, "provider", "Provider")),
-        Some(Filter::text(visit, "reason", "Reason")),
-    ];
-    filters.into_iter().flatten().collect()
-=======
     let mut filters = vec![
         day("from", "From", days.from),
         day("to", "To", days.to),
@@ -247,7 +234,6 @@ fn filters(
     // There is nothing to choose among when nothing was counted.
     filters.retain(|filter| filter.name != "currency" || !filter.choices.is_empty());
     filters
->>>>>>> main
 }
 
 fn money(units: i64, currency: Currency) -> Cell {
