@@ -69,7 +69,10 @@ impl Breakers {
             return Ok(());
         }
         if now < breaker.until {
-            let for_ms = breaker.until.0 - now.0;
+            let open_ms = breaker.until.0 - now.0;
+            // A trial is decided when it is answered, mostly long before it counts as lost.
+            let is_tried = breaker.circuit == Circuit::HalfOpen;
+            let for_ms = if is_tried { open_ms.min(OPEN_FIRST_MS) } else { open_ms };
             return Err(Shut { for_ms, why: breaker.why.clone() });
         }
         breaker.circuit = Circuit::HalfOpen;

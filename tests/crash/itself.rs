@@ -129,7 +129,7 @@ fn refundry_pays_through_refundry() {
 #[test]
 fn a_kill_of_either_side_pays_nothing_twice() {
     const THERE: [(&str, &str); 3] =
-        [QUICK, ("REFUNDRY_PAYOUTS_TIMEOUT_MS", "500"), ("REFUNDRY_PAYOUTS_LEASE_MS", "1500")];
+        [QUICK, ("REFUNDRY_PAYOUTS_TIMEOUT_MS", "2500"), ("REFUNDRY_PAYOUTS_LEASE_MS", "6000")];
     let here = [THERE[0], THERE[1], THERE[2], ALLOWED];
     let mut provider = Place::start(&THERE);
     let mut shop = Place::start(&here);

@@ -124,7 +124,7 @@ async fn a_day_that_was_altered_is_found(place: &impl Place) {
     let store = place.open().await;
     let id = done(&*store, register(new_order("9.00"))).await.order.id;
     asked(&*store, limited(refund(id, "1.00"))).await;
-    drop(store);
+    store.close().await;
     for (sql, kind) in [
         ("UPDATE daily_totals SET refunds = 0", "daily totals of merchant"),
         ("UPDATE daily_totals SET amounts = '{\"USD\":99}'", "daily totals of merchant"),
