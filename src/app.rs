@@ -88,7 +88,7 @@ impl App {
         if config.sandbox.enabled {
             let own = config.sandbox.directory.as_os_str().is_empty();
             let directory = if own { &config.data } else { &config.sandbox.directory };
-            let sandbox = Sandbox::open(directory, clock.clone(), tell.clone())?;
+            let sandbox = Sandbox::open(directory, clock.clone(), tell)?;
             gateways.push(Arc::new(sandbox));
         }
         let gateways = Gateways::of(gateways);
@@ -108,21 +108,22 @@ impl App {
         let connections = Arc::new(Connections::new(gateways.clone(), means));
         let links = Arc::new(Links::new(store.clone(), sealer.clone(), &config.public_url));
         let counter = counter(&config, &links);
+        let tally = Arc::new(Tally::default());
+        let rules = rules(&config.payouts);
+        let pay =
+            Arc::new(Pay::new(ledger.clone(), connections.clone(), rules, seed, tally.clone()));
         let site = http::site(
             ledger.clone(),
             store.clone(),
             clock.clone(),
             links,
-            connections.clone(),
+            connections,
             counter.clone(),
             sessions(&config),
-            tell,
+            pay.clone(),
         );
-        let tally = Arc::new(Tally::default());
-        let rules = rules(&config.payouts);
-        let pay = Pay::new(ledger.clone(), connections, rules, seed, tally.clone());
         let mut workers = Workers::start(
-            Arc::new(pay),
+            pay,
             Expire::new(ledger.clone(), tally),
             Seal::new(ledger.clone(), config.answers.keep_days),
             hints,

@@ -27,7 +27,7 @@ class Refunds(BaseHTTPRequestHandler):
     def do_POST(self):
         if (body := self.body_if_signed()) is None:
             return self.answer(401, {"error": "signature"})
-        ask = json.loads(body)
+        ask = json.loads(body)  # with a "bank_account" where one is needed: pay to it, log it never
         with lock:  # the same id twice is paid once
             if ask["id"] not in paid:
                 paid[ask["id"]] = {"status": "succeeded", "reference": f"ex-{len(paid) + 1}",

@@ -2,6 +2,7 @@
 
 use crate::changes::Work;
 use crate::credit::Account;
+use crate::day::Day;
 use crate::ids::TransactionId;
 use crate::money::{Minor, Money};
 use crate::order::{Line, LineKind, Order, Payment};
@@ -25,6 +26,8 @@ pub struct Book {
     /// The account that the command may credit, or take credit back from; see
     /// [`credit::wanted`](crate::credit::wanted).
     pub account: Option<Account>,
+    /// What was decided so far on the merchant's day; see [`day::is_wanted`](crate::day::is_wanted).
+    pub day: Option<Day>,
 }
 
 impl Book {

@@ -26,6 +26,8 @@ pub struct Changes {
     pub facts: Vec<Fact>,
     /// Of the book's account.
     pub credit: CreditChanges,
+    /// Whether the book's day is another than before.
+    pub day: bool,
 }
 
 /// What is written of one account, all of it or none.

@@ -13,6 +13,8 @@ pub enum Target {
     /// One that is not there yet.
     NewOrder,
     Order(OrderRef),
+    /// The order of a payment.
+    Payment(TransactionId),
     Refund(RefundId),
     /// A refund transaction of the order's refunds.
     Transaction(TransactionId),

@@ -54,6 +54,8 @@ pub enum Fact {
         amount: Minor,
         shares: Vec<Share>,
         parts: Vec<LineShare>,
+        /// The merchant's day on which it counts towards the daily limit, when it does.
+        counted_on: Option<String>,
     },
     /// The amount of an unconfirmed refund was changed: old shares are dropped, new ones taken.
     RefundChanged {
@@ -155,6 +157,8 @@ pub struct RefundMoved {
     /// What of its lines a retry took again.
     pub retaken: Vec<LineShare>,
     pub failure: Option<Failure>,
+    /// The day on which it counts from now on, when it counts on one.
+    pub counted_on: Option<String>,
 }
 
 /// Every type of event that there is, those of the merchant itself included; what can be

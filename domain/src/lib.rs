@@ -8,6 +8,7 @@ pub mod book;
 pub mod changes;
 pub mod command;
 pub mod credit;
+pub mod day;
 pub mod decide;
 pub mod event;
 pub mod group;

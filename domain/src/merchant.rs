@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{EndpointId, GatewayId, KeyId, MerchantId, Timestamp, TransactionId};
 use crate::money::{Currency, Minor};
-use crate::policy::{Approval, NotifyOnly};
+use crate::policy::{Approval, DailyLimit, NotifyOnly};
 use crate::webhook::{EndpointChange, NewEndpoint};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub struct Merchant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub approval: Approval,
+    pub daily: DailyLimit,
     /// How long a customer has to give bank details, in milliseconds.
     pub information_expiry_ms: i64,
     /// The IANA name of the zone in whose clocks dates without a zone are written and read.
@@ -48,6 +49,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             approval: Approval::Never,
+            daily: DailyLimit::default(),
             information_expiry_ms: 30 * DAY_MS,
             time_zone: "UTC".to_owned(),
             notify_only: NotifyOnly::default(),

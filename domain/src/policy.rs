@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::day::Day;
 use crate::money::{Currency, Minor};
-use crate::refund::Destination;
+use crate::refund::{Destination, WaitsFor};
 
 /// When a refund needs somebody's approval before money moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,28 @@ pub enum Approval {
     Always,
     /// Above an amount, by currency; a currency that is not named needs none.
     Above(BTreeMap<Currency, Minor>),
+}
+
+/// What may be given back in one day before each further refund needs somebody's approval.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DailyLimit {
+    /// How many refunds, whatever their currency.
+    pub refunds: Option<u32>,
+    /// How much, by currency; a currency that is not named has no limit.
+    pub amounts: BTreeMap<Currency, Minor>,
+}
+
+impl DailyLimit {
+    pub fn is_set(&self) -> bool {
+        self.refunds.is_some() || !self.amounts.is_empty()
+    }
+
+    /// Whether one more refund would be more than the day may have.
+    pub fn is_passed(&self, day: &Day, amount: Minor, currency: Currency) -> bool {
+        let count = self.refunds.is_some_and(|most| day.refunds >= most);
+        let most = self.amounts.get(&currency);
+        count || most.is_some_and(|most| day.of(currency).saturating_add(amount.get()) > most.get())
+    }
 }
 
 /// What the connector to a provider can do; the rules go by these, never by a provider's name.
@@ -79,6 +102,9 @@ impl NotifyOnly {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     pub approval: Approval,
+    pub daily: DailyLimit,
+    /// The IANA name of the zone by whose clocks days begin; UTC when there is no such zone.
+    pub time_zone: String,
     pub providers: BTreeMap<String, Abilities>,
     /// How long a customer has to give bank details, in milliseconds.
     pub information_expiry_ms: i64,
@@ -120,11 +146,23 @@ impl Policy {
         })
     }
 
-    pub fn needs_approval(&self, amount: Minor, currency: Currency) -> bool {
-        match &self.approval {
+    /// What of the policy wants somebody to approve the refund, if anything does. The day is what
+    /// was decided on it so far; there is none where days have no limit.
+    pub fn needs_approval(
+        &self,
+        amount: Minor,
+        currency: Currency,
+        day: Option<&Day>,
+    ) -> Option<WaitsFor> {
+        let large = match &self.approval {
             Approval::Never => false,
             Approval::Always => true,
             Approval::Above(limits) => limits.get(&currency).is_some_and(|limit| amount > *limit),
+        };
+        if large {
+            return Some(WaitsFor::Approval);
         }
+        let full = day.is_some_and(|day| self.daily.is_passed(day, amount, currency));
+        full.then_some(WaitsFor::DailyLimit)
     }
 }

@@ -162,6 +162,34 @@ impl TransactionState {
     }
 }
 
+/// Why an unconfirmed refund waits for somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WaitsFor {
+    /// It was asked for as a proposal.
+    Confirmation,
+    /// The policy wants refunds like it approved.
+    Approval,
+    /// More than the day may have was decided on already, or would be with it.
+    DailyLimit,
+}
+
+impl WaitsFor {
+    pub const ALL: [WaitsFor; 3] =
+        [WaitsFor::Confirmation, WaitsFor::Approval, WaitsFor::DailyLimit];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            WaitsFor::Confirmation => "confirmation",
+            WaitsFor::Approval => "approval",
+            WaitsFor::DailyLimit => "daily_limit",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<WaitsFor> {
+        WaitsFor::ALL.into_iter().find(|why| why.name() == name)
+    }
+}
+
 /// How a refund is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Execution {
@@ -299,6 +327,10 @@ pub struct Refund {
     /// Until when the customer can give them, while that is waited for.
     pub information_due: Option<Timestamp>,
     pub metadata: Metadata,
+    /// Why it was not decided at once, when it was not; it stays when somebody decides.
+    pub waits_for: Option<WaitsFor>,
+    /// The merchant's day on which it counts towards the daily limit, when it does.
+    pub counted_on: Option<String>,
     pub requested_by: String,
     pub confirmed_by: Option<String>,
     pub created_at: Timestamp,
@@ -312,9 +344,20 @@ impl Refund {
     pub fn has_information(&self) -> bool {
         self.information.as_ref().is_some_and(|bytes| bytes.len() > INFORMATION_SHOWN)
     }
+
+    /// Why it waits for somebody to confirm it, while it does.
+    pub fn waiting_for(&self) -> Option<WaitsFor> {
+        self.waits_for.filter(|_| self.state == State::Unconfirmed)
+    }
 }
 
 impl RefundTransaction {
+    /// Whether its provider is about to say what became of it.
+    pub fn is_under_way(&self) -> bool {
+        let open = matches!(self.state, TransactionState::Pending | TransactionState::Processing);
+        self.execution == Execution::Automatic && open
+    }
+
     /// Whether an outside platform was told of it and has not yet said what became of it.
     pub fn awaits_report(&self) -> bool {
         let told = matches!(self.state, TransactionState::Requested | TransactionState::Processing);

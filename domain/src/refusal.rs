@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::ids::{AccountId, EntryId, OrderId, RefundId, ReturnId, TransactionId};
 use crate::money::{Currency, Exact, Money};
-use crate::refund::{Destination, Execution, State, TransactionState};
+use crate::refund::{Destination, Execution, State, TransactionState, WaitsFor};
 use crate::returns::ReturnState;
 
 /// Where in the request the trouble is, such as `lines/0/amount`; empty for the request as a whole.
@@ -163,7 +163,9 @@ pub enum Refusal {
         execution: Execution,
         rule: &'static str,
     },
-    ApprovalRequired,
+    ApprovalRequired {
+        why: WaitsFor,
+    },
 
     /// Of an account of store credit, a gift card or a customer's balance.
     Credit(CreditRefusal),
@@ -243,7 +245,7 @@ impl Refusal {
             Refusal::MoreThanIsLeft { .. } => "more_than_is_left",
             Refusal::DestinationNotAvailable { .. } => "destination_not_available",
             Refusal::ExecutionNotAvailable { .. } => "execution_not_available",
-            Refusal::ApprovalRequired => "approval_required",
+            Refusal::ApprovalRequired { .. } => "approval_required",
             Refusal::WrongState { .. } => "wrong_state",
             Refusal::WrongTransactionState { .. } => "wrong_transaction_state",
             Refusal::NotYoursToReport { .. } => "not_yours_to_report",
@@ -287,7 +289,7 @@ impl Refusal {
             | Refusal::UnknownReturn
             | Refusal::ReturnClosed { .. }
             | Refusal::NothingCaptured
-            | Refusal::ApprovalRequired
+            | Refusal::ApprovalRequired { .. }
             | Refusal::WrongState { .. }
             | Refusal::WrongTransactionState { .. }
             | Refusal::NotYoursToReport { .. }
@@ -458,9 +460,17 @@ impl fmt::Display for Refusal {
             Refusal::ExecutionNotAvailable { execution, rule, .. } => {
                 write!(f, "The refund cannot be carried out as {}: {rule}.", execution.name())
             }
-            Refusal::ApprovalRequired => {
-                write!(f, "The merchant's policy wants this approved by a key with scope approve.")
-            }
+            Refusal::ApprovalRequired { why } => match why {
+                WaitsFor::DailyLimit => write!(
+                    f,
+                    "It is more than the merchant's policy lets go in a day; it wants this \
+                    approved by a key with scope approve."
+                ),
+                WaitsFor::Approval | WaitsFor::Confirmation => write!(
+                    f,
+                    "The merchant's policy wants this approved by a key with scope approve."
+                ),
+            },
             Refusal::WrongState { refund, state, verb } => {
                 write!(f, "ref_{refund} is {} and cannot be {verb}.", state.name())
             }

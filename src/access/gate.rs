@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::Caller;
 use super::day_key::{self, Digested};
-use super::limits::{BURST_SECONDS, Limit, Standing};
+use super::limits::{BURST_SECONDS, Days, Limit, Standing, day_of};
 use super::seal::Sealer;
 use super::secret::{self, SECRET_MOST};
 use super::token::{self, Mark, Token, Use};
@@ -34,6 +34,8 @@ pub struct Gate {
     /// What other processes had let through when they were last heard of, by key and process.
     heard: Mutex<HashMap<(KeyId, i64), i64>>,
     lookups: Limit,
+    /// Of keys whose requests are limited by the day.
+    days: Days,
 }
 
 /// How somebody proves who they are. What is remembered of one way lets nobody in by another,
@@ -89,6 +91,7 @@ impl Gate {
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Gate {
         Gate {
             lookups: Limit::new(LOOKUPS_PER_SECOND, clock.clone()),
+            days: Days::default(),
             store,
             clock,
             known: RwLock::default(),
@@ -243,6 +246,8 @@ impl Gate {
     /// they let through from what may be asked here. Done every second, the rate of a key holds
     /// over all of them in the long run; see the operator's documentation.
     pub async fn share(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let today = day_of(now);
         let used: Vec<KeyUse> = self
             .limits
             .read()
@@ -251,22 +256,39 @@ impl Gate {
                 merchant: *merchant,
                 key: *key,
                 process: 0,
-                requests: i64::try_from(limit.used()).unwrap_or(i64::MAX),
+                requests: Some(i64::try_from(limit.used()).unwrap_or(i64::MAX)),
+                day: today,
+                calls: i64::from(self.days.here(*key, today)),
             })
             .collect();
         if used.is_empty() {
             return Ok(());
         }
-        for told in self.store.share_use(used, self.clock.now()).await? {
+        let mut elsewhere: HashMap<KeyId, i64> = HashMap::new();
+        for told in self.store.share_use(used, now).await? {
+            if told.day == today {
+                *elsewhere.entry(told.key).or_default() += told.calls;
+            }
+            let Some(requests) = told.requests else { continue };
             // Of what one did before it was heard of, no more than a burst can be recent.
-            let before = self.heard.lock().insert((told.key, told.process), told.requests);
-            let more = u64::try_from(told.requests - before.unwrap_or(0)).unwrap_or(0);
+            let before = self.heard.lock().insert((told.key, told.process), requests);
+            let more = u64::try_from(requests - before.unwrap_or(0)).unwrap_or(0);
             if let Some((_, limit)) = self.limits.read().get(&told.key) {
                 let burst = u64::from(limit.rate.get()) * u64::from(BURST_SECONDS);
                 limit.owe(if before.is_some() { more } else { more.min(burst) });
             }
         }
+        for (key, calls) in elsewhere {
+            self.days.hear(key, today, u32::try_from(calls).unwrap_or(u32::MAX));
+        }
         Ok(())
+    }
+
+    /// Counts a request towards what the key may ask in a day; when that is used up, answers in how
+    /// many seconds the next day begins. What other processes let through is known as in
+    /// [`Gate::share`].
+    pub fn count_today(&self, key: KeyId, most: u32) -> Result<(), u64> {
+        self.days.take(key, most, self.clock.now())
     }
 
     async fn find(&self, hash: [u8; 32]) -> Result<Option<Arc<Admitted>>, Denied> {

@@ -117,24 +117,52 @@ impl Limit {
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// How often a key has asked on a day, here and in other processes.
+#[derive(Clone, Copy, Default)]
+struct Today {
+    day: i64,
+    here: u32,
+    elsewhere: u32,
+}
+
 /// How often each key has asked today, by UTC.
 #[derive(Default)]
-pub struct Days(Mutex<HashMap<KeyId, (i64, u32)>>);
+pub struct Days(Mutex<HashMap<KeyId, Today>>);
+
+/// The number of the day of UTC.
+pub fn day_of(now: Timestamp) -> i64 {
+    now.0.div_euclid(DAY_MS)
+}
 
 impl Days {
+    /// How often the key has asked here on the day.
+    pub fn here(&self, key: KeyId, day: i64) -> u32 {
+        self.0.lock().get(&key).filter(|count| count.day == day).map_or(0, |count| count.here)
+    }
+
+    /// Other processes have let so many of the key's requests through on the day.
+    pub fn hear(&self, key: KeyId, day: i64, elsewhere: u32) {
+        let mut counts = self.0.lock();
+        let count = counts.entry(key).or_default();
+        if count.day != day {
+            *count = Today { day, ..Today::default() };
+        }
+        count.elsewhere = elsewhere;
+    }
+
     /// Counts a request; when the day's are used up, answers in how many seconds the next begins.
     pub fn take(&self, key: KeyId, most: u32, now: Timestamp) -> Result<(), u64> {
-        let today = now.0.div_euclid(DAY_MS);
+        let today = day_of(now);
         let mut counts = self.0.lock();
-        let (day, count) = counts.entry(key).or_insert((today, 0));
-        if *day != today {
-            (*day, *count) = (today, 0);
+        let count = counts.entry(key).or_default();
+        if count.day != today {
+            *count = Today { day: today, ..Today::default() };
         }
-        if *count >= most {
+        if count.here.saturating_add(count.elsewhere) >= most {
             let left = DAY_MS - now.0.rem_euclid(DAY_MS);
             return Err(u64::try_from(left / 1000).unwrap_or_default() + 1);
         }
-        *count += 1;
+        count.here += 1;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //! that can be called. Configured for one merchant, found by the provider's name in its payments.
 
 pub mod breaker;
+mod heard;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,14 +12,19 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use refundry_domain::ids::{MerchantId, Timestamp};
 use refundry_domain::merchant::Connection;
+use refundry_domain::refund::Refund;
 
+use crate::access::bank::BankDetails;
 use crate::access::seal::{SealError, Sealer};
 use crate::clock::Clock;
+use crate::gateways::bank::BankAccount;
 use crate::gateways::connectors::{self, Account, Texts};
-use crate::gateways::{Gateway, Gateways, Notice, Raw, Unheard};
+use crate::gateways::{Attempt, Gateway, Gateways};
 use crate::outbound::Client;
 use crate::store::{Store, StoreError};
 use breaker::Breakers;
+use heard::Places;
+pub use heard::{Heard, meant};
 
 /// How long rows are believed before they are read again, so that a change made through another
 /// replica takes effect.
@@ -53,6 +59,7 @@ pub struct Connections {
     live: Mutex<HashMap<(MerchantId, String), (Connection, Opened)>>,
     /// Whether any merchant has connected anything, as far as was last seen.
     any: AtomicBool,
+    places: Places,
     pub breakers: Breakers,
 }
 
@@ -69,6 +76,7 @@ impl Connections {
             rows: RwLock::default(),
             live: Mutex::default(),
             any: AtomicBool::new(false),
+            places: Places::default(),
             breakers: Breakers::default(),
         }
     }
@@ -104,35 +112,36 @@ impl Connections {
         })
     }
 
+    /// Gives the attempt what its gateway is to have: the customer's account, opened now and for this
+    /// call alone, where the gateway takes one and the method needs it. The error says why it cannot
+    /// be opened.
+    pub fn address(
+        &self,
+        gateway: &dyn Gateway,
+        attempt: &mut Attempt,
+        refund: &Refund,
+    ) -> Result<(), String> {
+        let envelope = refund.information.as_deref().filter(|_| refund.has_information());
+        let (Some(envelope), Some(means)) = (envelope, &self.means) else { return Ok(()) };
+        let needed = gateway.takes_bank_accounts()
+            && gateway.abilities().methods_needing_information.contains(&attempt.method);
+        if !needed {
+            return Ok(());
+        }
+        let details = BankDetails::open(envelope, &means.sealer, attempt.merchant, refund.id)
+            .map_err(|_| "the bank details cannot be opened with this master key".to_owned())?;
+        let (iban, account_holder, bic) = details.parts();
+        attempt.account = Some(BankAccount {
+            iban: iban.to_owned(),
+            account_holder: account_holder.to_owned(),
+            bic: bic.map(str::to_owned),
+        });
+        Ok(())
+    }
+
     /// Whether the provider takes the connection's credentials; the error says why not.
     pub async fn test(&self, row: &Connection) -> Result<(), String> {
         self.opened(row)?.test().await
-    }
-
-    /// Reads a notification that came in for the gateways of a name: whose it is, its signature
-    /// tells.
-    pub async fn hear(&self, name: &str, raw: &Raw) -> Result<Vec<Notice>, Unheard> {
-        let unread = |error: StoreError| Unheard::NotNow(error.to_string());
-        let rows = self.all().await.map_err(unread)?;
-        let mut refusal = Unheard::Forged("there is no gateway of this name");
-        for row in rows.iter().filter(|row| row.name == name) {
-            let Ok(gateway) = self.opened(row) else { continue };
-            match gateway.hear(raw).await {
-                Ok(mut notices) => {
-                    for notice in &mut notices {
-                        notice.through = Some((row.merchant, row.name.clone()));
-                    }
-                    return Ok(notices);
-                }
-                Err(why @ Unheard::Forged(_)) => {
-                    if !matches!(refusal, Unheard::NotNow(_)) {
-                        refusal = why;
-                    }
-                }
-                Err(why @ Unheard::NotNow(_)) => refusal = why,
-            }
-        }
-        Err(refusal)
     }
 
     /// Has the next look read the rows again.
@@ -145,7 +154,8 @@ impl Connections {
         let Some(means) = &self.means else { return Ok(Arc::default()) };
         let now = means.clock.now();
         if let Some((read_at, rows)) = &*self.rows.read()
-            && now.0 - read_at.0 < TTL_MS
+            // A clock that was set back makes what is kept old, not young.
+            && (0..TTL_MS).contains(&(now.0 - read_at.0))
         {
             return Ok(rows.clone());
         }
@@ -192,7 +202,7 @@ fn open(row: &Connection, means: &Means) -> Opened {
         clock: means.clock.clone(),
         timeout: means.timeout,
     };
-    (connector.open)(account)
+    connector.connect(&account)
 }
 
 /// A connection's credentials, in clear.

@@ -4,7 +4,7 @@
 use refundry_domain::credit::{AccountKind, EntryKind};
 use refundry_domain::order::{LineKind, PaymentKind};
 use refundry_domain::outcome::FailureCode;
-use refundry_domain::refund::{Destination, Execution, State, TransactionState};
+use refundry_domain::refund::{Destination, Execution, State, TransactionState, WaitsFor};
 use refundry_domain::returns::{ReturnKind, ReturnState};
 use refundry_domain::webhook::{DeliveryState, EndpointState};
 
@@ -22,6 +22,15 @@ pub fn state(state: State) -> Toned {
         State::Failed => ("Failed", "bad"),
         State::Canceled => ("Canceled", "quiet"),
         State::Reversed => ("Reversed", "bad"),
+    }
+}
+
+/// What a refund to be confirmed waits for.
+pub fn waits_for(why: WaitsFor) -> &'static str {
+    match why {
+        WaitsFor::Confirmation => "Confirmation",
+        WaitsFor::Approval => "Approval",
+        WaitsFor::DailyLimit => "Approval: more than a day may have",
     }
 }
 

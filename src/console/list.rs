@@ -7,7 +7,7 @@ use crate::store::{Page, Slice};
 use super::cell::Cell;
 use super::query::Query;
 
-/// Rows on a page, and in a CSV file.
+/// Rows on a page, and in each piece of a CSV file.
 const ROWS: u32 = 25;
 const ROWS_CSV: u32 = 1_000;
 
@@ -69,6 +69,8 @@ impl Table {
 pub struct Pager {
     pub newer: Option<String>,
     pub older: Option<String>,
+    /// The cursor that the older page begins after.
+    pub next: Option<String>,
     pub csv: String,
     /// The address of the list the other way round, if it can be turned.
     pub turned: Option<(&'static str, String)>,
@@ -187,11 +189,14 @@ pub fn ways(
         }
         Some(format!("{path}?{}", query.with(&fields)))
     };
+    // A CSV file has all of the list, wherever the page stands.
+    let whole = [("format", Some("csv")), ("after", None), ("before", None)];
     let (has_older, has_newer) = if backward { (true, more) } else { (more, begun) };
     Pager {
         newer: has_newer.then(|| way("before", cursor(false))).flatten(),
         older: has_older.then(|| way("after", cursor(true))).flatten(),
-        csv: format!("{path}?{}", query.with(&[("format", Some("csv"))])),
+        next: has_older.then(|| cursor(true)).flatten(),
+        csv: format!("{path}?{}", query.with(&whole)),
         turned: None,
     }
 }

@@ -1,22 +1,29 @@
-//! Verifications that were asked for on a page: they run in the background, one at a time, and what
-//! became of each merchant's last one is remembered by this process alone.
+//! Verifications that were asked for on a page: they run in the background, one a merchant and few at
+//! once, in the order in which they were asked for. What became of each merchant's last one is
+//! remembered by this process alone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use refundry_domain::ids::{MerchantId, Timestamp};
+use tokio::sync::Semaphore;
 
 use crate::dialects::shared::right::{Administers, Right};
 use crate::ledger::verify::{Counts, Report};
 
 /// How many findings a page shows; `refundry verify` tells all.
 pub const SHOWN: usize = 20;
+/// How many look at once: whoever begins again goes to the end of the line, so nobody keeps it busy
+/// for others, and the work beside them goes on.
+const AT_ONCE: usize = 2;
 
 #[derive(Clone)]
 pub struct Proof {
     pub by: String,
     pub began: Timestamp,
+    /// Others are before it.
+    pub waits: bool,
     /// What was looked at so far.
     pub counts: Counts,
     pub ended: Option<(Timestamp, Ended)>,
@@ -33,37 +40,43 @@ pub enum Ended {
     Failed(String),
 }
 
-#[derive(Default)]
-struct Known {
-    running: bool,
-    last: HashMap<MerchantId, Proof>,
+type Last = HashMap<MerchantId, Proof>;
+
+#[derive(Clone)]
+pub struct Proofs {
+    last: Arc<Mutex<Last>>,
+    /// Gives places in the order of asking.
+    places: Arc<Semaphore>,
 }
 
-#[derive(Clone, Default)]
-pub struct Proofs(Arc<Mutex<Known>>);
+impl Default for Proofs {
+    fn default() -> Proofs {
+        Proofs { last: Arc::default(), places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+}
 
 impl Proofs {
     pub fn last(&self, merchant: MerchantId) -> Option<Proof> {
-        self.0.lock().last.get(&merchant).cloned()
+        self.last.lock().get(&merchant).cloned()
     }
 
-    /// Begins one, unless another is under way, of whatever merchant.
-    pub fn begin(&self, right: Right<Administers>) -> bool {
+    /// Begins one of the caller's merchant, unless it has one that waits or is under way.
+    pub fn begin(&self, right: Right<Administers>) {
         let (merchant, by) = (right.caller().merchant, right.caller().by.to_string());
         let began = right.now();
         {
-            let mut known = self.0.lock();
-            if known.running {
-                return false;
+            let mut last = self.last.lock();
+            if last.get(&merchant).is_some_and(|proof| proof.ended.is_none()) {
+                return;
             }
-            known.running = true;
-            let proof = Proof { by, began, counts: Counts::default(), ended: None };
-            known.last.insert(merchant, proof);
+            let counts = Counts::default();
+            last.insert(merchant, Proof { by, began, waits: true, counts, ended: None });
         }
         let proofs = self.clone();
         tokio::spawn(async move {
-            // Also when the look is broken off by a panic.
-            let _running = Running(proofs.clone());
+            let mut running = Running { proofs: proofs.clone(), merchant, began, ended: None };
+            let Ok(_place) = proofs.places.acquire().await else { return };
+            proofs.with(merchant, |it| it.waits = false);
             let told = proofs.clone();
             let mut progress = move |counts: &Counts| told.with(merchant, |it| it.counts = *counts);
             let ended = match right.verify(&mut progress).await {
@@ -73,14 +86,12 @@ impl Proofs {
                 }
                 Err(error) => Ended::Failed(error.to_string()),
             };
-            let at = right.now();
-            proofs.with(merchant, |it| it.ended = Some((at, ended)));
+            running.ended = Some((right.now(), ended));
         });
-        true
     }
 
     fn with(&self, merchant: MerchantId, change: impl FnOnce(&mut Proof)) {
-        if let Some(proof) = self.0.lock().last.get_mut(&merchant) {
+        if let Some(proof) = self.last.lock().get_mut(&merchant) {
             change(proof);
         }
     }
@@ -101,16 +112,19 @@ fn looked(report: &Report) -> Ended {
     }
 }
 
-/// Lets the next one begin when it goes.
-struct Running(Proofs);
+/// Says how it ended when it goes, and by that lets the merchant's next one begin; also when the look
+/// is broken off by a panic.
+struct Running {
+    proofs: Proofs,
+    merchant: MerchantId,
+    began: Timestamp,
+    ended: Option<(Timestamp, Ended)>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut known = self.0.0.lock();
-        known.running = false;
-        for proof in known.last.values_mut().filter(|proof| proof.ended.is_none()) {
-            let why = "it was broken off".to_owned();
-            proof.ended = Some((proof.began, Ended::Failed(why)));
-        }
+        let broken = || (self.began, Ended::Failed("it was broken off".to_owned()));
+        let ended = self.ended.take().unwrap_or_else(broken);
+        self.proofs.with(self.merchant, |proof| proof.ended = Some(ended));
     }
 }

@@ -37,7 +37,12 @@ impl Query {
         self.text(name)?.parse().ok()
     }
 
-    /// The same with other values: `None` leaves a name out.
+    /// The same with other values.
+    pub fn changed(&self, changes: &[(&str, Option<&str>)]) -> Query {
+        Query::parse(self.with(changes).as_bytes())
+    }
+
+    /// As it stands in an address with other values: `None` leaves a name out.
     pub fn with(&self, changes: &[(&str, Option<&str>)]) -> String {
         let mut out = Serializer::new(String::new());
         for (name, value) in &self.0 {

@@ -7,7 +7,7 @@ use refundry_domain::merchant::Scope;
 use super::Console;
 use super::pages::{
     audit, confirm, credits, gateways, keys, live, login, new_refund, new_return, orders, overview,
-    owed, refunds, reports, returns, search, settings, webhooks,
+    owed, refunds, reports, returns, search, settings, transfers, webhooks,
 };
 use super::visit::{serve, serve_open};
 
@@ -70,6 +70,7 @@ static WORK: &[Entry] = &[
     act("/console/refunds/{id}/change", WRITES, |entry| serve(entry, refunds::change)),
     act("/console/refunds/{id}/cancel", WRITES, |entry| serve(entry, refunds::cancel)),
     act("/console/refunds/{id}/retry", WRITES, |entry| serve(entry, refunds::retry)),
+    act("/console/refunds/{id}/link", WRITES, |entry| serve(entry, refunds::link)),
     look("/console/confirm", |entry| serve(entry, confirm::list)),
     act("/console/confirm", CONFIRMS, |entry| serve(entry, confirm::decide)),
     look("/console/owed", |entry| serve(entry, owed::list)),
@@ -89,6 +90,9 @@ static WORK: &[Entry] = &[
 ];
 
 static ADMINISTRATION: &[Entry] = &[
+    look("/console/transfers", |entry| serve(entry, transfers::list)).needs(ADMINISTERS),
+    act("/console/transfers", ADMINISTERS, |entry| serve(entry, transfers::make)),
+    look("/console/transfers/{id}", |entry| serve(entry, transfers::file)).needs(ADMINISTERS),
     look("/console/webhooks", |entry| serve(entry, webhooks::list)).needs(ADMINISTERS),
     act("/console/webhooks", ADMINISTERS, |entry| serve(entry, webhooks::create)),
     look("/console/webhooks/{id}", |entry| serve(entry, webhooks::show)).needs(ADMINISTERS),

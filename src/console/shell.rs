@@ -26,6 +26,7 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("Reports", "/console/reports", "p"),
 ];
 const ADMIN_PLACES: &[(&str, &str, &str)] = &[
+    ("Bank transfers", "/console/transfers", "b"),
     ("Webhooks", "/console/webhooks", "w"),
     ("Gateways", "/console/gateways", "y"),
     ("Keys", "/console/keys", "k"),
@@ -135,6 +136,7 @@ pub fn done(word: Option<&str>) -> Option<&'static str> {
         "created" => "It was made.",
         "deleted" => "It was deleted.",
         "revoked" => "The key was revoked.",
+        "written" => "The file was made. It is the first one under Files.",
         _ => return None,
     })
 }

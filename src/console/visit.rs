@@ -21,6 +21,7 @@ use super::say::Say;
 use super::session::{self, Rules, Session};
 use super::shell::{self, Shell};
 use crate::access::gate::{Admitted, Denied};
+use crate::access::links::LinkError;
 use crate::dialects::Served;
 use crate::dialects::shared::body;
 use crate::dialects::shared::problem::Problem;
@@ -68,6 +69,18 @@ impl From<StoreError> for Trouble {
     }
 }
 
+impl From<LinkError> for Trouble {
+    fn from(error: LinkError) -> Trouble {
+        match error {
+            LinkError::Store(error) => error.into(),
+            error @ (LinkError::Seal(_) | LinkError::NoRandomness(_)) => {
+                tracing::error!(%error, "a link for bank details cannot be made");
+                Trouble::new(500, "A fault of the server", "The link could not be made.")
+            }
+        }
+    }
+}
+
 impl From<Fault> for Trouble {
     fn from(fault: Fault) -> Trouble {
         Problem::from(fault).into()
@@ -75,6 +88,7 @@ impl From<Fault> for Trouble {
 }
 
 /// Somebody signed in, and what they ask for.
+#[derive(Clone)]
 pub struct Visit {
     pub console: Console,
     pub session: Session,
@@ -122,6 +136,29 @@ impl Visit {
     /// The number in an id such as `ord_12` that stands first after the page's name.
     pub fn id(&self, prefix: &str) -> Option<i64> {
         id(self.segment(1), prefix)
+    }
+
+    /// The same list from its first row, or from the one after a cursor.
+    pub fn beginning_at(&self, cursor: Option<&str>) -> Visit {
+        let query = self.query.changed(&[("after", cursor), ("before", None)]);
+        Visit { query, ..self.clone() }
+    }
+
+    /// Whether whoever began this may still go on with it: a key may have been revoked meanwhile, and
+    /// a server that stops begins nothing more.
+    pub async fn look_again(&mut self) -> Result<(), Trouble> {
+        let Session { merchant, key, mark, .. } = self.session;
+        let ended = |why: &str| Trouble::new(403, "It was ended before its end", why);
+        if *self.right::<Reads>()?.stopping().borrow() {
+            return Err(ended("The server is stopping."));
+        }
+        self.admitted = match self.console.desk.admit_session(merchant, key, mark).await {
+            Ok((admitted, _)) => admitted,
+            Err(Denied::Unknown) => return Err(ended("The key was revoked.")),
+            Err(Denied::Busy) => return Err(busy()),
+            Err(Denied::Store(error)) => return Err(error.into()),
+        };
+        Ok(())
     }
 
     pub fn shell(&self, title: &str) -> Result<Shell, Trouble> {

@@ -106,11 +106,14 @@ const STYLE: &str = "\
 body{margin:0}main{max-width:34rem;margin:0 auto;padding:1.5rem}\
 label{display:block;font-weight:600}form div{margin:1.25rem 0}\
 input{box-sizing:border-box;width:100%;font:inherit;padding:.6rem;border:1px solid #767676;border-radius:.3rem}\
+form+.hint{margin-top:1rem}\
 button{font:inherit;font-weight:600;padding:.7rem 1.5rem;border:0;border-radius:.3rem;background:#0b57d0;color:#fff}\
 input:focus-visible,button:focus-visible{outline:3px solid #0b57d0;outline-offset:2px}\
 [aria-invalid=true]{border:2px solid #b3261e}\
 .hint{margin:.2rem 0;opacity:.8}.wrong{margin:.2rem 0;color:#b3261e;font-weight:600}\
-@media (prefers-color-scheme:dark){.wrong{color:#f2b8b5}}";
+.wrong:empty{margin:0}label+input{margin-top:.2rem}form+.hint{margin-top:1.25rem}\
+@media (prefers-color-scheme:dark){.wrong{color:#f2b8b5}[aria-invalid=true]{border-color:#f2b8b5}\
+input:focus-visible,button:focus-visible{outline-color:#a8c7fa}}";
 
 /// Says while one types whether the IBAN's check digits are right; the server decides.
 const SCRIPT: &str = "\

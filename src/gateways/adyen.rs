@@ -7,8 +7,6 @@
 //! /development-resources/webhooks/verify-hmac-signatures, /development-resources/currency-codes
 //! (CLP, CVE, IDR and ISK differ from ISO 4217).
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +21,7 @@ use serde_json::json;
 use super::amounts::{Quirks, counts};
 use super::connectors::{Account, Connector, required};
 use super::exchange::{self, Link, escaped};
-use super::{Attempt, Finding, Gateway, Notice, Raw, Unheard, signatures};
+use super::{Attempt, Finding, Notice, Provider, Raw, Unheard, signatures};
 use crate::outbound::{Call, Failure, Reply};
 
 pub static CONNECTOR: Connector = Connector {
@@ -33,7 +31,7 @@ pub static CONNECTOR: Connector = Connector {
             "base_url",
             "The Checkout endpoint with its prefix, such as https://checkout-test.adyen.com.",
         ),
-        required("merchant_account", "The merchant account's name."),
+        required("merchant_account", "The merchant account's name.").naming_account(),
     ],
     secrets: &[
         required("api_key", "The API key of a web service user."),
@@ -41,9 +39,10 @@ pub static CONNECTOR: Connector = Connector {
     ],
     abilities: |_| Abilities::full(),
     deduplicates: true,
+    takes_bank_accounts: false,
     can_be_asked: false,
     notifications: "hmacSignature",
-    open: |account| Ok(Arc::new(Adyen::open(account)?)),
+    open: |account| Ok(Box::new(Adyen::open(account)?)),
 };
 
 const QUIRKS: Quirks =
@@ -52,7 +51,6 @@ const QUIRKS: Quirks =
 const WITHIN_MS: i64 = 14 * 24 * 60 * 60 * 1000;
 
 pub struct Adyen {
-    name: String,
     link: Link,
     merchant_account: String,
     api_key: String,
@@ -113,7 +111,7 @@ struct Additional {
 }
 
 impl Adyen {
-    fn open(account: Account) -> Result<Adyen, String> {
+    fn open(account: &Account) -> Result<Adyen, String> {
         let hmac_key = signatures::unhex(&account.secret("hmac_key")?)
             .filter(|key| key.len() >= 16)
             .ok_or("the hmac_key has to be hexadecimal")?;
@@ -122,7 +120,6 @@ impl Adyen {
             merchant_account: account.known("merchant_account")?,
             api_key: account.secret("api_key")?,
             hmac_key,
-            name: account.name,
         })
     }
 
@@ -154,34 +151,25 @@ impl Adyen {
     }
 }
 
-fn answer(attempt: &Attempt, reply: &Reply) -> Outcome {
-    if let Some(outcome) = exchange::no_news(reply) {
-        return outcome;
+fn received(attempt: &Attempt, reply: &Reply) -> Option<Outcome> {
+    let received = exchange::json::<Received>(reply).filter(|known| known.status == "received")?;
+    let asked = attempt.amount.currency();
+    let amount = received.amount.and_then(|amount| minor(&amount, asked));
+    if amount.is_some_and(|amount| amount != attempt.amount.minor()) {
+        return Some(Outcome::Done { reference: Some(received.psp_reference), amount });
     }
-    if reply.status.is_success() {
-        let Some(received) = exchange::json::<Received>(reply) else {
-            return exchange::doubtful(reply);
-        };
-        if received.status != "received" {
-            return exchange::doubtful(reply);
-        }
-        let asked = attempt.amount.currency();
-        let amount = received.amount.and_then(|amount| minor(&amount, asked));
-        if amount.is_some_and(|amount| amount != attempt.amount.minor()) {
-            return Outcome::Done { reference: Some(received.psp_reference), amount };
-        }
-        let message = "received: its notification says what becomes of it".to_owned();
-        return Outcome::Waiting { reference: Some(received.psp_reference), message };
+    let message = "received: its notification says what becomes of it".to_owned();
+    Some(Outcome::Waiting { reference: Some(received.psp_reference), message })
+}
+
+fn refusal(attempt: &Attempt, reply: &Reply) -> Option<Outcome> {
+    let refusal = exchange::json::<Refusal>(reply).filter(|known| !known.error_code.is_empty())?;
+    if refusal.error_code == "704" {
+        // The first call under the key still runs.
+        return None;
     }
-    match exchange::json::<Refusal>(reply).filter(|known| !known.error_code.is_empty()) {
-        // 704: the first call under the key still runs.
-        Some(refusal) if refusal.error_code == "704" => exchange::doubtful(reply),
-        Some(refusal) => {
-            let code = error_code(&refusal.error_code);
-            exchange::refused(attempt, code, &refusal.error_code, &refusal.message)
-        }
-        None => exchange::doubtful(reply),
-    }
+    let code = error_code(&refusal.error_code);
+    Some(exchange::refused(attempt, code, &refusal.error_code, &refusal.message))
 }
 
 fn minor(amount: &Amount, asked: Currency) -> Option<Minor> {
@@ -244,24 +232,12 @@ fn outcome(item: &Item) -> Option<Outcome> {
 }
 
 #[async_trait]
-impl Gateway for Adyen {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn connector(&self) -> Option<&'static Connector> {
-        Some(&CONNECTOR)
-    }
-
+impl Provider for Adyen {
     fn reports_within_ms(&self) -> Option<i64> {
         Some(WITHIN_MS)
     }
 
-    async fn pay(&self, attempt: &Attempt) -> Outcome {
-        let payment = match exchange::payment(attempt) {
-            Ok(payment) => payment,
-            Err(outcome) => return outcome,
-        };
+    async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome {
         let Some(value) = QUIRKS.units(attempt.amount) else {
             let message = "Adyen pays this currency without decimals.";
             return exchange::impossible(FailureCode::InvalidRequest, message);
@@ -276,10 +252,12 @@ impl Gateway for Adyen {
             call.header(HeaderName::from_static("idempotency-key"), &attempt.key)
                 .body("application/json", body.to_string())
         });
-        match self.link.send(call).await {
-            Ok(reply) => answer(attempt, &reply),
-            Err(failure) => exchange::unanswered(failure),
-        }
+        let reply = match exchange::news(self.link.send(call).await) {
+            Ok(reply) => reply,
+            Err(outcome) => return outcome,
+        };
+        let read = if reply.status.is_success() { received } else { refusal };
+        read(attempt, &reply).unwrap_or_else(|| exchange::doubtful(&reply))
     }
 
     async fn ask(&self, _attempt: &Attempt) -> Finding {
@@ -310,11 +288,8 @@ impl Gateway for Adyen {
         let body = json!({ "merchantAccount": self.merchant_account }).to_string();
         let call = self.call(Method::POST, "/v71/paymentMethods");
         let call = call.map(|call| call.body("application/json", body));
-        let reply = self.link.send(call).await.map_err(|failure| failure.to_string())?;
-        if reply.status.is_success() {
-            return Ok(());
-        }
-        let why = exchange::json::<Refusal>(&reply).unwrap_or_default();
-        Err(exchange::said(reply.status.as_str(), &why.message))
+        exchange::tested(self.link.send(call).await, &[], |reply| {
+            exchange::json::<Refusal>(reply).unwrap_or_default().message
+        })
     }
 }

@@ -1,10 +1,8 @@
 //! Afterpay (Clearpay): refunds of orders paid with it.
 //!
-//! After the public reference as of 2026-11: developers.afterpay.com, Online API v2, "Refund"
-//! (requestId and merchantReference make a retry safe), "Get payment by order id" (its refunds),
-//! "Errors".
-
-use std::sync::Arc;
+//! After the public reference as of 2026-12-01: developers.afterpay.com, Online API v2, "Create Refund"
+//! (requestId and merchantReference together make a retry safe; its error codes; 120 days), "Get
+//! payment by order id" (its refunds).
 
 use async_trait::async_trait;
 use hyper::Method;
@@ -17,27 +15,27 @@ use serde_json::json;
 use super::amounts::{Quirks, read_text};
 use super::connectors::{Account, Connector, required};
 use super::exchange::{self, Link, escaped};
-use super::{Attempt, Finding, Gateway};
+use super::{Attempt, Finding, Provider};
 use crate::outbound::{Call, Failure, Reply};
 
 pub static CONNECTOR: Connector = Connector {
     name: "afterpay",
     settings: &[
         required("base_url", "The region's address, such as https://global-api.afterpay.com."),
-        required("merchant_id", "The merchant's id."),
+        required("merchant_id", "The merchant's id.").naming_account(),
     ],
     secrets: &[required("secret_key", "The merchant's secret key.")],
     abilities: |_| Abilities::full(),
     deduplicates: true,
+    takes_bank_accounts: false,
     can_be_asked: true,
     notifications: "",
-    open: |account| Ok(Arc::new(Afterpay::open(account)?)),
+    open: |account| Ok(Box::new(Afterpay::open(account)?)),
 };
 
 const QUIRKS: Quirks = Quirks(&[]);
 
 pub struct Afterpay {
-    name: String,
     link: Link,
     credentials: String,
 }
@@ -72,12 +70,11 @@ struct Refusal {
 }
 
 impl Afterpay {
-    fn open(account: Account) -> Result<Afterpay, String> {
+    fn open(account: &Account) -> Result<Afterpay, String> {
         let merchant = account.known("merchant_id")?;
         Ok(Afterpay {
             link: account.link(&account.known("base_url")?)?,
             credentials: exchange::basic(&merchant, &account.secret("secret_key")?),
-            name: account.name,
         })
     }
 
@@ -87,23 +84,10 @@ impl Afterpay {
     }
 }
 
-fn answer(attempt: &Attempt, reply: &Reply) -> Outcome {
-    if let Some(outcome) = exchange::no_news(reply) {
-        return outcome;
-    }
-    if reply.status.is_success() {
-        return match exchange::json::<Refund>(reply) {
-            Some(refund) => standing(attempt, &refund),
-            None => exchange::doubtful(reply),
-        };
-    }
-    match exchange::json::<Refusal>(reply).filter(|known| !known.error_code.is_empty()) {
-        Some(refusal) => {
-            let theirs = refusal.error_code;
-            exchange::refused(attempt, error_code(&theirs), &theirs, &refusal.message)
-        }
-        None => exchange::doubtful(reply),
-    }
+fn refusal(attempt: &Attempt, reply: &Reply) -> Option<Outcome> {
+    let refusal = exchange::json::<Refusal>(reply).filter(|known| !known.error_code.is_empty())?;
+    let theirs = refusal.error_code;
+    Some(exchange::refused(attempt, error_code(&theirs), &theirs, &refusal.message))
 }
 
 /// What is in its list was paid: a refund is carried out at once or not at all.
@@ -120,31 +104,19 @@ fn standing(attempt: &Attempt, refund: &Refund) -> Outcome {
 
 fn error_code(code: &str) -> FailureCode {
     match code {
-        "invalid_order" | "not_found" | "order_not_found" => FailureCode::PaymentNotFound,
-        "amount_exceeds_remaining" | "invalid_amount" => FailureCode::LimitExceeded,
-        "already_refunded" | "payment_already_refunded" => FailureCode::AlreadyRefunded,
-        "refund_period_expired" => FailureCode::TooLate,
-        "insufficient_funds" => FailureCode::InsufficientFunds,
-        "declined" | "invalid_state" | "precondition_failed" => FailureCode::Declined,
+        "not_found" => FailureCode::PaymentNotFound,
+        "invalid_amount" => FailureCode::LimitExceeded,
+        "refund_timelimit_exceeded" => FailureCode::TooLate,
+        "unsupported_currency" => FailureCode::CurrencyNotSupported,
+        // No such order, or none that can be refunded, such as a declined one.
+        "precondition_failed" => FailureCode::Declined,
         _ => FailureCode::InvalidRequest,
     }
 }
 
 #[async_trait]
-impl Gateway for Afterpay {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn connector(&self) -> Option<&'static Connector> {
-        Some(&CONNECTOR)
-    }
-
-    async fn pay(&self, attempt: &Attempt) -> Outcome {
-        let payment = match exchange::payment(attempt) {
-            Ok(payment) => payment,
-            Err(outcome) => return outcome,
-        };
+impl Provider for Afterpay {
+    async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome {
         let Some(amount) = QUIRKS.text(attempt.amount) else {
             return exchange::impossible(FailureCode::InvalidRequest, "There is no such amount.");
         };
@@ -157,41 +129,33 @@ impl Gateway for Afterpay {
         });
         let call = self.call(Method::POST, &path);
         let call = call.map(|call| call.body("application/json", body.to_string()));
-        match self.link.send(call).await {
-            Ok(reply) => answer(attempt, &reply),
-            Err(failure) => exchange::unanswered(failure),
-        }
+        let sent = self.link.send(call).await;
+        exchange::paid(
+            sent,
+            |refund: Refund| standing(attempt, &refund),
+            |reply| refusal(attempt, reply),
+        )
     }
 
     async fn ask(&self, attempt: &Attempt) -> Finding {
         let Ok(payment) = exchange::payment(attempt) else { return Finding::Missing };
         let path = format!("/v2/payments/{}", escaped(payment));
-        let reply = match self.link.send(self.call(Method::GET, &path)).await {
-            Ok(reply) => reply,
-            Err(failure) => return exchange::unasked(Err(failure)),
-        };
-        let Some(found) = exchange::json::<Payment>(&reply).filter(|_| reply.status.is_success())
-        else {
-            return exchange::unasked(Ok(&reply));
-        };
+        let sent = self.link.send(self.call(Method::GET, &path)).await;
         let key = Some(attempt.key.as_str());
         let ours = |refund: &&Refund| {
             refund.refund_merchant_reference.as_deref() == key
                 || refund.merchant_reference.as_deref() == key
         };
-        match found.refunds.iter().find(ours) {
+        exchange::asked(sent, |found: Payment| match found.refunds.iter().find(ours) {
             Some(refund) => Finding::Found(standing(attempt, refund)),
             None => Finding::Missing,
-        }
+        })
     }
 
     async fn test(&self) -> Result<(), String> {
-        let reply = self.link.send(self.call(Method::GET, "/v2/configuration")).await;
-        let reply = reply.map_err(|failure| failure.to_string())?;
-        if reply.status.is_success() {
-            return Ok(());
-        }
-        let why = exchange::json::<Refusal>(&reply).unwrap_or_default();
-        Err(exchange::said(reply.status.as_str(), &why.message))
+        let sent = self.link.send(self.call(Method::GET, "/v2/configuration")).await;
+        exchange::tested(sent, &[], |reply| {
+            exchange::json::<Refusal>(reply).unwrap_or_default().message
+        })
     }
 }

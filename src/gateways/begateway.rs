@@ -4,8 +4,6 @@
 //! "Card gateway API, refund", "Query", "Idempotent requests" (RequestID, 24 hours), "Webhook
 //! notifications" (Content-Signature), "Codes".
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,15 +17,15 @@ use serde_json::{Value, json};
 use super::amounts::{Quirks, counts};
 use super::connectors::{Account, Connector, optional, required};
 use super::exchange::{self, Link, escaped};
-use super::{Attempt, Finding, Gateway, Notice, Raw, Unheard, signatures};
+use super::{Attempt, Finding, Notice, Provider, Raw, Unheard, signatures};
 use crate::outbound::{Call, Failure, Reply};
 
 pub static CONNECTOR: Connector = Connector {
     name: "begateway",
     settings: &[
         required("base_url", "The gateway's address, such as https://api.begateway.com."),
-        required("shop_id", "The shop's number."),
-        optional("api", "`beyag` (when not given) or `card`."),
+        required("shop_id", "The shop's number.").naming_account(),
+        optional("api", "`beyag` (when not given) or `card`.").naming_account(),
         optional(
             "public_key",
             "The shop's public key; without it, notifications come with the shop's own credentials.",
@@ -36,9 +34,10 @@ pub static CONNECTOR: Connector = Connector {
     secrets: &[required("shop_key", "The shop's secret key.")],
     abilities: |_| Abilities::full(),
     deduplicates: true,
+    takes_bank_accounts: false,
     can_be_asked: true,
     notifications: "Content-Signature, else HTTP Basic",
-    open: |account| Ok(Arc::new(Begateway::open(account)?)),
+    open: |account| Ok(Box::new(Begateway::open(account)?)),
 };
 
 const QUIRKS: Quirks = Quirks(&[counts("MOP", 1)]);
@@ -65,7 +64,6 @@ const CARD: Api = Api {
 };
 
 pub struct Begateway {
-    name: String,
     link: Link,
     api: Api,
     credentials: String,
@@ -104,7 +102,7 @@ struct Details {
 }
 
 impl Begateway {
-    fn open(account: Account) -> Result<Begateway, String> {
+    fn open(account: &Account) -> Result<Begateway, String> {
         let api = match account.setting("api") {
             None | Some("beyag") => BEYAG,
             Some("card") => CARD,
@@ -116,7 +114,6 @@ impl Begateway {
             api,
             credentials: exchange::basic(&shop, &account.secret("shop_key")?),
             public_key: account.setting("public_key").map(str::to_owned),
-            name: account.name,
         })
     }
 
@@ -141,26 +138,13 @@ impl Begateway {
         }
         json!({ "request": request })
     }
+}
 
-    fn answer(&self, attempt: &Attempt, reply: &Reply) -> Outcome {
-        if let Some(outcome) = exchange::no_news(reply) {
-            return outcome;
-        }
-        let status = reply.status.as_u16();
-        if reply.status.is_success() {
-            return match exchange::json::<One>(reply) {
-                Some(one) => standing(attempt, &one.transaction),
-                None => exchange::doubtful(reply),
-            };
-        }
-        match (status, exchange::json::<Value>(reply)) {
-            (400 | 404 | 422, Some(body)) if body.is_object() => {
-                let (code, text) = complaint(&body);
-                exchange::refused(attempt, code, reply.status.as_str(), &text)
-            }
-            _ => exchange::doubtful(reply),
-        }
-    }
+fn refusal(attempt: &Attempt, reply: &Reply) -> Option<Outcome> {
+    let speaks = matches!(reply.status.as_u16(), 400 | 404 | 422);
+    let body = exchange::json::<Value>(reply).filter(|body| speaks && body.is_object())?;
+    let (code, text) = complaint(&body);
+    Some(exchange::refused(attempt, code, reply.status.as_str(), &text))
 }
 
 /// What an error body says: the fields it names tell the reason.
@@ -228,20 +212,8 @@ fn failure_code(code: &str) -> FailureCode {
 }
 
 #[async_trait]
-impl Gateway for Begateway {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn connector(&self) -> Option<&'static Connector> {
-        Some(&CONNECTOR)
-    }
-
-    async fn pay(&self, attempt: &Attempt) -> Outcome {
-        let payment = match exchange::payment(attempt) {
-            Ok(payment) => payment,
-            Err(outcome) => return outcome,
-        };
+impl Provider for Begateway {
+    async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome {
         let Some(units) = QUIRKS.units(attempt.amount) else {
             let message = "beGateway has no such amount in this currency.";
             return exchange::impossible(FailureCode::InvalidRequest, message);
@@ -251,42 +223,32 @@ impl Gateway for Begateway {
             call.header(HeaderName::from_static("requestid"), &attempt.key)
                 .body("application/json", body)
         });
-        match self.link.send(call).await {
-            Ok(reply) => self.answer(attempt, &reply),
-            Err(failure) => exchange::unanswered(failure),
-        }
+        let sent = self.link.send(call).await;
+        exchange::paid(
+            sent,
+            |one: One| standing(attempt, &one.transaction),
+            |reply| refusal(attempt, reply),
+        )
     }
 
     async fn ask(&self, attempt: &Attempt) -> Finding {
         if let Some(reference) = &attempt.refund_reference {
             let path = format!("{}{}", self.api.one, escaped(reference));
-            return match self.link.send(self.call(Method::GET, &path)).await {
-                Ok(reply) => match exchange::json::<One>(&reply) {
-                    Some(one) if reply.status.is_success() => {
-                        Finding::Found(standing(attempt, &one.transaction))
-                    }
-                    Some(_) | None => exchange::unasked(Ok(&reply)),
-                },
-                Err(failure) => exchange::unasked(Err(failure)),
-            };
+            let sent = self.link.send(self.call(Method::GET, &path)).await;
+            return exchange::asked(sent, |one: One| {
+                Finding::Found(standing(attempt, &one.transaction))
+            });
         }
         let path = format!("{}{}", self.api.tracked, escaped(&attempt.key));
-        match self.link.send(self.call(Method::GET, &path)).await {
-            Ok(reply) => match exchange::json::<Many>(&reply) {
-                Some(many) if reply.status.is_success() => {
-                    let ours = |row: &&Transaction| {
-                        row.tracking_id.as_deref() == Some(&attempt.key)
-                            && row.kind.as_deref() == Some("refund")
-                    };
-                    match many.transactions.iter().find(ours) {
-                        Some(row) => Finding::Found(standing(attempt, row)),
-                        None => Finding::Missing,
-                    }
-                }
-                Some(_) | None => exchange::unasked(Ok(&reply)),
-            },
-            Err(failure) => exchange::unasked(Err(failure)),
-        }
+        let ours = |row: &&Transaction| {
+            row.tracking_id.as_deref() == Some(&attempt.key)
+                && row.kind.as_deref() == Some("refund")
+        };
+        let sent = self.link.send(self.call(Method::GET, &path)).await;
+        exchange::asked(sent, |many: Many| match many.transactions.iter().find(ours) {
+            Some(row) => Finding::Found(standing(attempt, row)),
+            None => Finding::Missing,
+        })
     }
 
     /// With a public key the signature alone decides; without, the shop's own credentials. Neither
@@ -320,11 +282,7 @@ impl Gateway for Begateway {
     /// Asks for a transaction that cannot be there.
     async fn test(&self) -> Result<(), String> {
         let path = format!("{}00000000-0000-0000-0000-000000000000", self.api.one);
-        let reply = self.link.send(self.call(Method::GET, &path)).await;
-        let reply = reply.map_err(|failure| failure.to_string())?;
-        match reply.status.as_u16() {
-            200 | 404 => Ok(()),
-            _ => Err(exchange::said(reply.status.as_str(), "the credentials are not taken")),
-        }
+        let sent = self.link.send(self.call(Method::GET, &path)).await;
+        exchange::tested(sent, &[404], |_| "the credentials are not taken".to_owned())
     }
 }

@@ -4,9 +4,8 @@
 //! After the public reference as of 2026-11: graphql.braintreepayments.com/reference
 //! (refundTransaction, node, search.refunds, ping), /guides/making_api_calls (Basic, the header
 //! Braintree-Version, errorClass), developer.paypal.com/braintree/docs/reference/general
-//! (validation codes 915xx, statuses).
-
-use std::sync::Arc;
+//! (validation codes 915xx, statuses); the codes again on 2026-12-01, by the names that Braintree's own
+//! client libraries give them.
 
 use async_trait::async_trait;
 use hyper::Method;
@@ -19,7 +18,7 @@ use serde_json::{Value, json};
 use super::amounts::{Quirks, read_text};
 use super::connectors::{Account, Connector, optional, required};
 use super::exchange::{self, Link};
-use super::{Attempt, Finding, Gateway};
+use super::{Attempt, Finding, Provider};
 use crate::outbound::{Failure, Reply};
 
 pub static CONNECTOR: Connector = Connector {
@@ -34,9 +33,10 @@ pub static CONNECTOR: Connector = Connector {
     secrets: &[required("private_key", "The private key of that API user.")],
     abilities: |_| Abilities::full(),
     deduplicates: false,
+    takes_bank_accounts: false,
     can_be_asked: true,
     notifications: "",
-    open: |account| Ok(Arc::new(Braintree::open(account)?)),
+    open: |account| Ok(Box::new(Braintree::open(account)?)),
 };
 
 const BASE: &str = "https://payments.braintree-api.com";
@@ -52,7 +52,6 @@ const BY_ID: &str = "query Refund($id: ID!) { node(id: $id) { ... on Refund { \
     id orderId status amount { value currencyCode } } } }";
 
 pub struct Braintree {
-    name: String,
     link: Link,
     credentials: String,
 }
@@ -95,12 +94,11 @@ struct Extensions {
 }
 
 impl Braintree {
-    fn open(account: Account) -> Result<Braintree, String> {
+    fn open(account: &Account) -> Result<Braintree, String> {
         let user = account.known("public_key")?;
         Ok(Braintree {
             link: account.link(BASE)?,
             credentials: exchange::basic(&user, &account.secret("private_key")?),
-            name: account.name,
         })
     }
 
@@ -116,9 +114,6 @@ impl Braintree {
 }
 
 fn answer(attempt: &Attempt, reply: &Reply) -> Outcome {
-    if let Some(outcome) = exchange::no_news(reply) {
-        return outcome;
-    }
     let Some(answer) = exchange::json::<Answer>(reply) else { return exchange::doubtful(reply) };
     let refund = refund_in(&answer.data["refundTransaction"]["refund"]);
     match (refund, answer.errors.into_iter().next()) {
@@ -184,9 +179,11 @@ fn validation_code(code: &str) -> FailureCode {
     match code {
         "91512" => FailureCode::AlreadyRefunded,
         "91521" => FailureCode::LimitExceeded,
-        "91538" => FailureCode::Disputed,
-        "91547" | "91574" => FailureCode::TooLate,
-        "81576" | "915203" => FailureCode::InsufficientFunds,
+        // Not settled yet, or still settling; a merchant account that is suspended, pending or
+        // without refunds; the processor's hard and soft no.
+        "91506" | "91574" | "91538" | "91547" | "91559" | "915200" | "915201" => {
+            FailureCode::Declined
+        }
         _ => FailureCode::InvalidRequest,
     }
 }
@@ -206,20 +203,8 @@ fn found(attempt: &Attempt, reply: &Reply, pick: impl Fn(&Value) -> Option<Refun
 }
 
 #[async_trait]
-impl Gateway for Braintree {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn connector(&self) -> Option<&'static Connector> {
-        Some(&CONNECTOR)
-    }
-
-    async fn pay(&self, attempt: &Attempt) -> Outcome {
-        let payment = match exchange::payment(attempt) {
-            Ok(payment) => payment,
-            Err(outcome) => return outcome,
-        };
+impl Provider for Braintree {
+    async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome {
         let Some(amount) = QUIRKS.text(attempt.amount) else {
             return exchange::impossible(FailureCode::InvalidRequest, "There is no such amount.");
         };
@@ -227,9 +212,9 @@ impl Gateway for Braintree {
             "transactionId": payment,
             "refund": { "amount": amount, "orderId": attempt.key },
         });
-        match self.run(REFUND, json!({ "input": input })).await {
+        match exchange::news(self.run(REFUND, json!({ "input": input })).await) {
             Ok(reply) => answer(attempt, &reply),
-            Err(failure) => exchange::unanswered(failure),
+            Err(outcome) => outcome,
         }
     }
 

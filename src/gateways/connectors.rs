@@ -8,6 +8,7 @@ use hyper::Uri;
 use refundry_domain::money::Currency;
 use refundry_domain::policy::Abilities;
 
+use super::connected::{Connected, Provider};
 use super::exchange::Link;
 use super::{Gateway, adyen, afterpay, begateway, braintree, cybersource, http, paypal, stripe};
 use crate::clock::Clock;
@@ -19,14 +20,22 @@ pub struct Field {
     pub name: &'static str,
     pub what: &'static str,
     pub required: bool,
+    /// Whether it says which of the provider's accounts is meant, as every address does too.
+    pub names_account: bool,
+}
+
+impl Field {
+    pub const fn naming_account(self) -> Field {
+        Field { names_account: true, ..self }
+    }
 }
 
 pub const fn required(name: &'static str, what: &'static str) -> Field {
-    Field { name, what, required: true }
+    Field { name, what, required: true, names_account: false }
 }
 
 pub const fn optional(name: &'static str, what: &'static str) -> Field {
-    Field { name, what, required: false }
+    Field { name, what, required: false, names_account: false }
 }
 
 pub type Texts = BTreeMap<String, String>;
@@ -44,7 +53,9 @@ pub struct Connector {
     pub can_be_asked: bool,
     /// How its notifications are signed; empty when it has none.
     pub notifications: &'static str,
-    pub open: fn(Account) -> Result<Arc<dyn Gateway>, String>,
+    /// Whether it is handed the customer's account for the methods that need one.
+    pub takes_bank_accounts: bool,
+    pub open: fn(&Account) -> Result<Box<dyn Provider>, String>,
 }
 
 /// Every connector there is.
@@ -131,6 +142,13 @@ fn check_address(address: &str) -> Result<(), String> {
 pub type Misfit = (&'static str, String, String);
 
 impl Connector {
+    /// The gateway to an account at this kind of provider.
+    pub fn connect(&'static self, account: &Account) -> Result<Arc<dyn Gateway>, String> {
+        let (name, abilities) = (account.name.clone(), (self.abilities)(&account.settings));
+        let provider = (self.open)(account)?;
+        Ok(Arc::new(Connected { name, connector: self, abilities, provider }))
+    }
+
     /// Checks what a connection is told. The secrets are checked only when they are given.
     pub fn check(&self, settings: &Texts, secrets: Option<&Texts>) -> Result<(), Misfit> {
         fit("settings", self.settings, settings)?;
@@ -141,6 +159,16 @@ impl Connector {
             check_address(value).map_err(|why| ("settings", name.clone(), why))?;
         }
         Ok(())
+    }
+}
+
+impl Connector {
+    /// Whether other settings lead to another account, where what was sent through the first one
+    /// is not known.
+    pub fn is_another_account(&self, known: &Texts, given: &Texts) -> bool {
+        let names = |field: &&Field| field.names_account || field.name.ends_with("url");
+        let mut naming = self.settings.iter().filter(names);
+        naming.any(|field| known.get(field.name) != given.get(field.name))
     }
 }
 

@@ -22,14 +22,14 @@ use sha2::{Digest, Sha256};
 use super::amounts::{Quirks, read_text};
 use super::connectors::{Account, Connector, optional, required};
 use super::exchange::{self, Link, escaped};
-use super::{Attempt, Finding, Gateway, signatures};
+use super::{Attempt, Finding, Provider, signatures};
 use crate::clock::Clock;
 use crate::outbound::{Failure, Reply};
 
 pub static CONNECTOR: Connector = Connector {
     name: "cybersource",
     settings: &[
-        required("merchant_id", "The merchant's id."),
+        required("merchant_id", "The merchant's id.").naming_account(),
         required("key_id", "The id of the shared secret key."),
         optional(
             "base_url",
@@ -40,16 +40,16 @@ pub static CONNECTOR: Connector = Connector {
     secrets: &[required("shared_secret", "The shared secret key, in base64.")],
     abilities: |_| Abilities::full(),
     deduplicates: false,
+    takes_bank_accounts: false,
     can_be_asked: true,
     notifications: "",
-    open: |account| Ok(Arc::new(Cybersource::open(account)?)),
+    open: |account| Ok(Box::new(Cybersource::open(account)?)),
 };
 
 const BASE: &str = "https://api.cybersource.com";
 const QUIRKS: Quirks = Quirks(&[]);
 
 pub struct Cybersource {
-    name: String,
     link: Link,
     host: String,
     merchant: String,
@@ -104,7 +104,7 @@ struct Fault {
 }
 
 impl Cybersource {
-    fn open(account: Account) -> Result<Cybersource, String> {
+    fn open(account: &Account) -> Result<Cybersource, String> {
         let link = account.link(BASE)?;
         let host = link.base.split("://").nth(1).unwrap_or_default();
         let of = match account.setting("of") {
@@ -121,7 +121,6 @@ impl Cybersource {
                 .map_err(|_| "the shared_secret has to be base64".to_owned())?,
             of,
             clock: account.clock.clone(),
-            name: account.name,
             link,
         })
     }
@@ -163,36 +162,18 @@ impl Cybersource {
 
     async fn by_id(&self, attempt: &Attempt, id: &str) -> Finding {
         let path = format!("/tss/v2/transactions/{}", escaped(id));
-        match self.send(Method::GET, &path, String::new()).await {
-            Ok(reply) => match exchange::json::<Refund>(&reply) {
-                Some(refund) if reply.status.is_success() => {
-                    Finding::Found(standing(attempt, &refund))
-                }
-                Some(_) | None => exchange::unasked(Ok(&reply)),
-            },
-            Err(failure) => exchange::unasked(Err(failure)),
-        }
+        let sent = self.send(Method::GET, &path, String::new()).await;
+        exchange::asked(sent, |refund: Refund| Finding::Found(standing(attempt, &refund)))
     }
 }
 
-fn answer(attempt: &Attempt, reply: &Reply) -> Outcome {
-    if let Some(outcome) = exchange::no_news(reply) {
-        return outcome;
-    }
-    if reply.status.is_success() {
-        return match exchange::json::<Refund>(reply) {
-            Some(refund) => standing(attempt, &refund),
-            None => exchange::doubtful(reply),
-        };
-    }
-    match exchange::json::<Fault>(reply).filter(|known| !known.reason.is_empty()) {
+fn refusal(attempt: &Attempt, reply: &Reply) -> Option<Outcome> {
+    let fault = exchange::json::<Fault>(reply).filter(|known| !known.reason.is_empty())?;
+    if fault.reason == "DUPLICATE_REQUEST" {
         // Its guard against repetitions; what became of the first is not said.
-        Some(fault) if fault.reason == "DUPLICATE_REQUEST" => exchange::doubtful(reply),
-        Some(fault) => {
-            exchange::refused(attempt, reason_code(&fault.reason), &fault.reason, &fault.message)
-        }
-        None => exchange::doubtful(reply),
+        return None;
     }
+    Some(exchange::refused(attempt, reason_code(&fault.reason), &fault.reason, &fault.message))
 }
 
 fn standing(attempt: &Attempt, refund: &Refund) -> Outcome {
@@ -251,20 +232,8 @@ fn reason_code(reason: &str) -> FailureCode {
 }
 
 #[async_trait]
-impl Gateway for Cybersource {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn connector(&self) -> Option<&'static Connector> {
-        Some(&CONNECTOR)
-    }
-
-    async fn pay(&self, attempt: &Attempt) -> Outcome {
-        let payment = match exchange::payment(attempt) {
-            Ok(payment) => payment,
-            Err(outcome) => return outcome,
-        };
+impl Provider for Cybersource {
+    async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome {
         let Some(amount) = QUIRKS.text(attempt.amount) else {
             return exchange::impossible(FailureCode::InvalidRequest, "There is no such amount.");
         };
@@ -275,10 +244,12 @@ impl Gateway for Cybersource {
             "clientReferenceInformation": { "code": attempt.key },
             "orderInformation": { "amountDetails": details },
         });
-        match self.send(Method::POST, &path, body.to_string()).await {
-            Ok(reply) => answer(attempt, &reply),
-            Err(failure) => exchange::unanswered(failure),
-        }
+        let sent = self.send(Method::POST, &path, body.to_string()).await;
+        exchange::paid(
+            sent,
+            |refund: Refund| standing(attempt, &refund),
+            |reply| refusal(attempt, reply),
+        )
     }
 
     async fn ask(&self, attempt: &Attempt) -> Finding {
@@ -312,11 +283,7 @@ impl Gateway for Cybersource {
 
     /// Asks for a transaction that cannot be there.
     async fn test(&self) -> Result<(), String> {
-        let reply = self.send(Method::GET, "/tss/v2/transactions/0", String::new()).await;
-        let reply = reply.map_err(|failure| failure.to_string())?;
-        match reply.status.as_u16() {
-            200 | 400 | 404 => Ok(()),
-            _ => Err(exchange::said(reply.status.as_str(), "the signature is not taken")),
-        }
+        let sent = self.send(Method::GET, "/tss/v2/transactions/0", String::new()).await;
+        exchange::tested(sent, &[400, 404], |_| "the signature is not taken".to_owned())
     }
 }

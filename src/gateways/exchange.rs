@@ -40,8 +40,63 @@ impl Link {
     }
 }
 
+/// What a call to pay came to: `yes` reads an answer of success, `no` a refusal in the provider's own
+/// words. What neither can read is doubt.
+pub fn paid<T: DeserializeOwned>(
+    sent: Result<Reply, Failure>,
+    yes: impl FnOnce(T) -> Outcome,
+    no: impl FnOnce(&Reply) -> Option<Outcome>,
+) -> Outcome {
+    let reply = match news(sent) {
+        Ok(reply) => reply,
+        Err(outcome) => return outcome,
+    };
+    let read = if reply.status.is_success() { json(&reply).map(yes) } else { no(&reply) };
+    read.unwrap_or_else(|| doubtful(&reply))
+}
+
+/// An answer that is about the refund, or what it means that there is none.
+pub fn news(sent: Result<Reply, Failure>) -> Result<Reply, Outcome> {
+    let reply = sent.map_err(unanswered)?;
+    match no_news(&reply) {
+        Some(outcome) => Err(outcome),
+        None => Ok(reply),
+    }
+}
+
+/// What a question came to: `read` is given an answer of success.
+pub fn asked<T: DeserializeOwned>(
+    sent: Result<Reply, Failure>,
+    read: impl FnOnce(T) -> Finding,
+) -> Finding {
+    match answered(sent) {
+        Ok(body) => read(body),
+        Err(finding) => finding,
+    }
+}
+
+/// The body of an answer of success to a question, or why there is none.
+pub fn answered<T: DeserializeOwned>(sent: Result<Reply, Failure>) -> Result<T, Finding> {
+    let reply = sent.map_err(|failure| unasked(Err(failure)))?;
+    json(&reply).filter(|_| reply.status.is_success()).ok_or_else(|| unasked(Ok(&reply)))
+}
+
+/// Whether the credentials were taken: by success or one of these statuses. `why` reads what is said
+/// otherwise.
+pub fn tested(
+    sent: Result<Reply, Failure>,
+    also: &[u16],
+    why: impl FnOnce(&Reply) -> String,
+) -> Result<(), String> {
+    let reply = sent.map_err(|failure| failure.to_string())?;
+    if reply.status.is_success() || also.contains(&reply.status.as_u16()) {
+        return Ok(());
+    }
+    Err(said(reply.status.as_str(), &why(&reply)))
+}
+
 /// What a call to pay that was not answered means.
-pub fn unanswered(failure: Failure) -> Outcome {
+fn unanswered(failure: Failure) -> Outcome {
     match failure {
         Failure::NotSent(message) => {
             Outcome::NotTaken { message: format!("Nothing was sent: {message}.") }
@@ -53,11 +108,12 @@ pub fn unanswered(failure: Failure) -> Outcome {
 }
 
 /// An answer whose status alone says that it is no answer about the refund, if it is one: the
-/// provider is in trouble or busy, or does not take the credentials.
-pub fn no_news(reply: &Reply) -> Option<Outcome> {
+/// provider is in trouble or busy, or does not take the credentials. A 403 is none of these: what
+/// stands on the way back says it too, after a refund was paid, so only its words can make it a no.
+fn no_news(reply: &Reply) -> Option<Outcome> {
     let status = reply.status.as_u16();
     match status {
-        401 | 403 => {
+        401 => {
             let message = format!("{status}: the provider refuses the credentials.");
             Some(Outcome::Declined(Why { code: FailureCode::InvalidRequest, message }))
         }

@@ -10,14 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderName;
 use hyper::{Method, StatusCode};
 use refundry_domain::outcome::{FailureCode, Outcome};
-use refundry_domain::policy::Abilities;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::amounts::{Quirks, read_text};
-use super::connectors::{Account, Connector, Texts, optional, required, stated_abilities};
+use super::bank::BankAccount;
+use super::connectors::{Account, Connector, optional, required, stated_abilities};
 use super::exchange::{self, Link, escaped};
-use super::{Attempt, Finding, Gateway, Notice, Raw, Unheard, signatures};
+use super::{Attempt, Finding, Notice, Provider, Raw, Unheard, signatures};
 use crate::clock::Clock;
 use crate::outbound::{Call, Failure, Reply};
 
@@ -33,7 +33,7 @@ pub static CONNECTOR: Connector = Connector {
         optional("currencies", "The currencies it pays, with commas; all when not given."),
         optional(
             "details_for",
-            "The payment methods that need the customer's bank details, with commas.",
+            "The payment methods that need the customer's bank details, with commas; the service is sent them.",
         ),
     ],
     secrets: &[required(
@@ -42,9 +42,10 @@ pub static CONNECTOR: Connector = Connector {
     )],
     abilities: stated_abilities,
     deduplicates: true,
+    takes_bank_accounts: true,
     can_be_asked: true,
     notifications: "Standard Webhooks",
-    open: |account| Ok(Arc::new(Http::open(account)?)),
+    open: |account| Ok(Box::new(Http::open(account)?)),
 };
 
 const QUIRKS: Quirks = Quirks(&[]);
@@ -55,7 +56,6 @@ pub struct Http {
     link: Link,
     secret: Vec<u8>,
     clock: Arc<dyn Clock>,
-    settings: Texts,
 }
 
 #[derive(Deserialize)]
@@ -75,7 +75,7 @@ struct Answer {
 }
 
 impl Http {
-    fn open(account: Account) -> Result<Http, String> {
+    fn open(account: &Account) -> Result<Http, String> {
         let text = account.secret("secret")?;
         let secret = STANDARD
             .decode(text.strip_prefix("whsec_").unwrap_or(&text))
@@ -84,8 +84,8 @@ impl Http {
             return Err(format!("the secret has to be at least {SECRET_LEAST} bytes"));
         }
         let link = account.link_to(&account.known("url")?)?;
-        let Account { settings, name, clock, .. } = account;
-        Ok(Http { name, link, secret, clock, settings })
+        let (name, clock) = (account.name.clone(), account.clock.clone());
+        Ok(Http { name, link, secret, clock })
     }
 
     /// Signed over its id, the time and the body.
@@ -135,24 +135,16 @@ fn standing(attempt: &Attempt, answer: &Answer) -> Outcome {
 }
 
 #[async_trait]
-impl Gateway for Http {
-    fn name(&self) -> &str {
-        &self.name
+impl Provider for Http {
+    fn finds_payments_by_name(&self) -> bool {
+        false
     }
 
-    fn connector(&self) -> Option<&'static Connector> {
-        Some(&CONNECTOR)
-    }
-
-    fn abilities(&self) -> Abilities {
-        stated_abilities(&self.settings)
-    }
-
-    async fn pay(&self, attempt: &Attempt) -> Outcome {
+    async fn pay(&self, attempt: &Attempt, _payment: &str) -> Outcome {
         let Some(amount) = QUIRKS.text(attempt.amount) else {
             return exchange::impossible(FailureCode::InvalidRequest, "There is no such amount.");
         };
-        let body = json!({
+        let mut body = json!({
             "id": attempt.key,
             "type": "refund",
             "provider": self.name,
@@ -162,17 +154,18 @@ impl Gateway for Http {
             "method": attempt.method,
             "reason": attempt.reason,
         });
+        if let Some(BankAccount { iban, account_holder, bic }) = &attempt.account {
+            body["bank_account"] =
+                json!({ "iban": iban, "account_holder": account_holder, "bic": bic });
+        }
         let call = self.signed(Method::POST, "", &attempt.key, body.to_string());
-        match self.link.send(call).await {
-            Ok(reply) => match exchange::no_news(&reply) {
-                Some(outcome) => outcome,
-                None => match exchange::json::<Answer>(&reply) {
-                    // Only a 200 can say no: a 4xx may come from something in between.
-                    Some(answer) if reply.status == StatusCode::OK => standing(attempt, &answer),
-                    Some(_) | None => exchange::doubtful(&reply),
-                },
+        match exchange::news(self.link.send(call).await) {
+            Ok(reply) => match exchange::json::<Answer>(&reply) {
+                // Only a 200 can say no: a 4xx may come from something in between.
+                Some(answer) if reply.status == StatusCode::OK => standing(attempt, &answer),
+                Some(_) | None => exchange::doubtful(&reply),
             },
-            Err(failure) => exchange::unanswered(failure),
+            Err(outcome) => outcome,
         }
     }
 

@@ -4,8 +4,10 @@
 pub mod adyen;
 pub mod afterpay;
 mod amounts;
+pub mod bank;
 pub mod begateway;
 pub mod braintree;
+pub mod connected;
 pub mod connectors;
 pub mod cybersource;
 mod exchange;
@@ -26,7 +28,8 @@ use refundry_domain::money::{Currency, Money};
 use refundry_domain::outcome::Outcome;
 use refundry_domain::policy::Abilities;
 
-use connectors::{Connector, Texts};
+use bank::BankAccount;
+use connected::Provider;
 
 /// One attempt to give a part of a payment back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Attempt {
     /// The provider's name of this refund, once it has told one.
     pub refund_reference: Option<String>,
     pub reason: Option<String>,
+    /// The customer's account, for a gateway that takes one and a method that needs it.
+    pub account: Option<BankAccount>,
     /// Whether the books hold it paid: what is no longer so was taken back.
     pub paid: bool,
 }
@@ -107,28 +112,35 @@ pub enum Unheard {
     NotNow(String),
 }
 
+/// Takes up what providers report.
+#[async_trait]
+pub trait Heed: Send + Sync {
+    /// Takes up all that one notification says, and answers when that is committed: whether any of
+    /// it was about something that is known here. The error says why the provider has to send it
+    /// again.
+    async fn heed(&self, notices: &[Notice]) -> Result<bool, String>;
+}
+
 #[async_trait]
 pub trait Gateway: Send + Sync {
     /// The provider's name, as payments carry it.
     fn name(&self) -> &str;
-    /// What kind of provider it is, from which the next three follow; one that is built in is of no
-    /// kind and says them itself.
-    fn connector(&self) -> Option<&'static Connector> {
-        None
-    }
     /// What the rules need to know of it.
     fn abilities(&self) -> Abilities {
-        self.connector()
-            .map_or_else(Abilities::full, |connector| (connector.abilities)(&Texts::new()))
+        Abilities::full()
     }
     /// Whether the provider carries out a key at most once, however often it is sent. Nothing is
     /// believed to that nobody says it of.
     fn deduplicates(&self) -> bool {
-        self.connector().is_some_and(|connector| connector.deduplicates)
+        false
     }
     /// Whether [`Gateway::ask`] can tell what became of an attempt.
     fn can_be_asked(&self) -> bool {
-        self.connector().is_some_and(|connector| connector.can_be_asked)
+        false
+    }
+    /// Whether it is handed the customer's account, for the methods that its abilities name.
+    fn takes_bank_accounts(&self) -> bool {
+        false
     }
     /// How many attempts it may be given at once, unless the operator says otherwise.
     fn concurrency(&self) -> usize {
@@ -147,6 +159,11 @@ pub trait Gateway: Send + Sync {
     /// where [`Gateway::deduplicates`].
     async fn pay(&self, attempt: &Attempt) -> Outcome;
     async fn ask(&self, attempt: &Attempt) -> Finding;
+    /// What a notification says that it is about, before anything is checked; only of a gateway
+    /// that has it checked elsewhere. It is shown to nobody but whose transaction that is.
+    fn claimed(&self, _raw: &Raw) -> Option<Notice> {
+        None
+    }
     /// Checks the signature of a notification over its raw body, and reads what it is about.
     async fn hear(&self, _raw: &Raw) -> Result<Vec<Notice>, Unheard> {
         Err(Unheard::Forged("this gateway takes no notifications"))

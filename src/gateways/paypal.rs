@@ -2,7 +2,7 @@
 //!
 //! After the public reference as of 2026-11: developer.paypal.com/docs/api/payments/v2 (captures
 //! refund, refunds get), /api/rest/authentication (client credentials), /api/rest/reference
-//! idempotency (PayPal-Request-Id, kept for days), currency codes (HUF, JPY and TWD without
+//! idempotency (PayPal-Request-Id; of captures refund kept for 45 days), currency codes (HUF, JPY and TWD without
 //! decimals), /api/webhooks/v1 (verify-webhook-signature).
 
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use tokio::sync::Mutex;
 use super::amounts::{Quirks, counts, read_text};
 use super::connectors::{Account, Connector, optional, required};
 use super::exchange::{self, Link, escaped};
-use super::{Attempt, Finding, Gateway, Notice, Raw, Unheard};
+use super::{Attempt, Finding, Notice, Provider, Raw, Unheard};
 use crate::clock::Clock;
 use crate::outbound::{Call, Failure, Reply};
 
 pub static CONNECTOR: Connector = Connector {
     name: "paypal",
     settings: &[
-        required("client_id", "The app's client id."),
+        required("client_id", "The app's client id.").naming_account(),
         optional(
             "base_url",
             "Another address than https://api-m.paypal.com, such as the sandbox's.",
@@ -38,18 +38,19 @@ pub static CONNECTOR: Connector = Connector {
     secrets: &[required("client_secret", "The app's secret.")],
     abilities: |_| Abilities::full(),
     deduplicates: true,
+    takes_bank_accounts: false,
     can_be_asked: true,
     notifications: "PayPal-Transmission-Sig, checked by PayPal",
-    open: |account| Ok(Arc::new(Paypal::open(account)?)),
+    open: |account| Ok(Box::new(Paypal::open(account)?)),
 };
 
 const BASE: &str = "https://api-m.paypal.com";
 const QUIRKS: Quirks = Quirks(&[counts("HUF", 0), counts("JPY", 0), counts("TWD", 0)]);
+const SIGNATURE: &str = "paypal-transmission-sig";
 /// A token is renewed so long before it ends.
 const TOKEN_MARGIN_MS: i64 = 60_000;
 
 pub struct Paypal {
-    name: String,
     link: Link,
     credentials: String,
     webhook_id: Option<String>,
@@ -106,7 +107,7 @@ enum Locked {
 }
 
 impl Paypal {
-    fn open(account: Account) -> Result<Paypal, String> {
+    fn open(account: &Account) -> Result<Paypal, String> {
         let id = account.known("client_id")?;
         Ok(Paypal {
             link: account.link(BASE)?,
@@ -114,7 +115,6 @@ impl Paypal {
             webhook_id: account.setting("webhook_id").map(str::to_owned),
             clock: account.clock.clone(),
             token: Mutex::new(None),
-            name: account.name,
         })
     }
 
@@ -163,27 +163,15 @@ impl Paypal {
     }
 }
 
-fn answer(attempt: &Attempt, reply: &Reply) -> Outcome {
-    if let Some(outcome) = exchange::no_news(reply) {
-        return outcome;
-    }
-    if reply.status.is_success() {
-        return match exchange::json::<Refund>(reply) {
-            Some(refund) => standing(attempt, &refund),
-            None => exchange::doubtful(reply),
-        };
-    }
-    let Some(refusal) = exchange::json::<Refusal>(reply).filter(|known| !known.name.is_empty())
-    else {
-        return exchange::doubtful(reply);
-    };
+fn refusal(attempt: &Attempt, reply: &Reply) -> Option<Outcome> {
+    let refusal = exchange::json::<Refusal>(reply).filter(|known| !known.name.is_empty())?;
     let first = refusal.details.into_iter().next().unwrap_or_default();
     let issue = if first.issue.is_empty() { refusal.name } else { first.issue };
     let text = if first.description.is_empty() { refusal.message } else { first.description };
     if reply.status == 409 || issue == "PREVIOUS_REQUEST_IN_PROGRESS" {
-        return exchange::doubtful(reply);
+        return None;
     }
-    exchange::refused(attempt, issue_code(&issue), &issue, &text)
+    Some(exchange::refused(attempt, issue_code(&issue), &issue, &text))
 }
 
 fn standing(attempt: &Attempt, refund: &Refund) -> Outcome {
@@ -219,10 +207,12 @@ fn issue_code(issue: &str) -> FailureCode {
         "CAPTURE_FULLY_REFUNDED" => FailureCode::AlreadyRefunded,
         "REFUND_AMOUNT_EXCEEDED" | "MAX_NUMBER_OF_REFUNDS_EXCEEDED" => FailureCode::LimitExceeded,
         "REFUND_TIME_LIMIT_EXCEEDED" => FailureCode::TooLate,
-        "PENDING_CAPTURE" | "REFUND_NOT_ALLOWED" | "TRANSACTION_REFUSED" => FailureCode::Declined,
-        "CAPTURE_DISPUTED_PARTIAL_REFUND_NOT_ALLOWED" | "REFUND_CAPTURE_CURRENCY_DISPUTED" => {
-            FailureCode::Disputed
-        }
+        "PENDING_CAPTURE"
+        | "REFUND_NOT_ALLOWED"
+        | "PARTIAL_REFUND_NOT_ALLOWED"
+        | "TRANSACTION_REFUSED" => FailureCode::Declined,
+        "CAPTURE_DISPUTED_PARTIAL_REFUND_NOT_ALLOWED"
+        | "REFUND_NOT_PERMITTED_DUE_TO_CHARGEBACK" => FailureCode::Disputed,
         "INVALID_RESOURCE_ID" | "RESOURCE_NOT_FOUND" => FailureCode::PaymentNotFound,
         "REFUND_FAILED_INSUFFICIENT_FUNDS" | "INSUFFICIENT_FUNDS" | "ECHECK" => {
             FailureCode::InsufficientFunds
@@ -265,21 +255,17 @@ struct Resource {
     custom_id: Option<String>,
 }
 
+/// What an event is about, when that is a refund.
+fn subject(raw: &Raw) -> Option<Notice> {
+    let event: Event = serde_json::from_slice(&raw.body).ok()?;
+    let Resource { id, custom_id } = event.resource;
+    let is_refund = event.resource_type.as_deref() == Some("refund");
+    is_refund.then(|| Notice { key: custom_id, reference: id, ..Notice::default() })
+}
+
 #[async_trait]
-impl Gateway for Paypal {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn connector(&self) -> Option<&'static Connector> {
-        Some(&CONNECTOR)
-    }
-
-    async fn pay(&self, attempt: &Attempt) -> Outcome {
-        let payment = match exchange::payment(attempt) {
-            Ok(payment) => payment,
-            Err(outcome) => return outcome,
-        };
+impl Provider for Paypal {
+    async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome {
         let Some(value) = QUIRKS.text(attempt.amount) else {
             let message = "PayPal pays this currency without decimals.";
             return exchange::impossible(FailureCode::InvalidRequest, message);
@@ -298,8 +284,11 @@ impl Gateway for Paypal {
                 .body("application/json", body.clone()))
         });
         match sent.await {
-            Ok(Ok(reply)) => answer(attempt, &reply),
-            Ok(Err(failure)) => exchange::unanswered(failure),
+            Ok(sent) => exchange::paid(
+                sent,
+                |refund: Refund| standing(attempt, &refund),
+                |reply| refusal(attempt, reply),
+            ),
             Err(Locked::NotNow(why)) => Outcome::NotTaken {
                 message: format!("Nothing was sent, for want of a token: {why}."),
             },
@@ -316,16 +305,18 @@ impl Gateway for Paypal {
         let Some(reference) = &attempt.refund_reference else { return Finding::Missing };
         let path = format!("/v2/payments/refunds/{}", escaped(reference));
         match self.call(|| self.link.call(Method::GET, &path)).await {
-            Ok(Ok(reply)) => match exchange::json::<Refund>(&reply) {
-                Some(refund) if reply.status.is_success() => {
-                    Finding::Found(standing(attempt, &refund))
-                }
-                Some(_) | None => exchange::unasked(Ok(&reply)),
-            },
-            Ok(Err(failure)) => exchange::unasked(Err(failure)),
+            Ok(sent) => {
+                exchange::asked(sent, |refund: Refund| Finding::Found(standing(attempt, &refund)))
+            }
             Err(Locked::NotNow(why)) => Finding::NoAnswer(why),
             Err(Locked::Out(reply)) => exchange::unasked(Ok(&reply)),
         }
+    }
+
+    fn claimed(&self, raw: &Raw) -> Option<Notice> {
+        // Without a signature there is nothing to ask PayPal.
+        raw.header(SIGNATURE).filter(|text| !text.is_empty())?;
+        Some(subject(raw).unwrap_or_default())
     }
 
     /// PayPal checks its signatures itself; it signs the time of the first sending, which its
@@ -336,14 +327,14 @@ impl Gateway for Paypal {
         let field = |name: &str| raw.header(name).unwrap_or_default();
         let event: &RawValue = serde_json::from_slice(&raw.body)
             .map_err(|_| Unheard::Forged("the body is no event"))?;
-        if field("paypal-transmission-sig").is_empty() {
+        if field(SIGNATURE).is_empty() {
             return Err(Unheard::Forged("the PayPal-Transmission-Sig is missing"));
         }
         let body = serde_json::to_string(&Verification {
             auth_algo: field("paypal-auth-algo"),
             cert_url: field("paypal-cert-url"),
             transmission_id: field("paypal-transmission-id"),
-            transmission_sig: field("paypal-transmission-sig"),
+            transmission_sig: field(SIGNATURE),
             transmission_time: field("paypal-transmission-time"),
             webhook_id,
             webhook_event: event,
@@ -365,13 +356,7 @@ impl Gateway for Paypal {
             Some(_) => return Err(Unheard::Forged("PayPal did not sign this")),
             None => return Err(Unheard::NotNow("PayPal could not check its signature".to_owned())),
         }
-        let event: Event = serde_json::from_slice(&raw.body)
-            .map_err(|_| Unheard::Forged("the body is no event"))?;
-        if event.resource_type.as_deref() != Some("refund") {
-            return Ok(Vec::new());
-        }
-        let Resource { id, custom_id } = event.resource;
-        Ok(vec![Notice { key: custom_id, reference: id, ..Notice::default() }])
+        Ok(subject(raw).into_iter().collect())
     }
 
     async fn test(&self) -> Result<(), String> {

@@ -6,7 +6,6 @@
 //! the special cases ISK and UGX), /webhooks#verify-manually (Stripe-Signature, five minutes).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use hyper::Method;
@@ -18,7 +17,7 @@ use serde::Deserialize;
 use super::amounts::{Exception, Quirks, counts};
 use super::connectors::{Account, Connector, optional, required};
 use super::exchange::{self, Link, escaped, json};
-use super::{Attempt, Finding, Gateway, Notice, Raw, Unheard, signatures};
+use super::{Attempt, Finding, Notice, Provider, Raw, Unheard, signatures};
 use crate::outbound::{Call, Failure, Reply};
 
 const BASE: &str = "https://api.stripe.com";
@@ -37,9 +36,10 @@ pub static CONNECTOR: Connector = Connector {
     ],
     abilities: |_| Abilities::full(),
     deduplicates: true,
+    takes_bank_accounts: false,
     can_be_asked: true,
     notifications: "Stripe-Signature",
-    open: |account| Ok(Arc::new(Stripe::open(account)?)),
+    open: |account| Ok(Box::new(Stripe::open(account)?)),
 };
 
 /// Amounts are whole numbers of the smallest unit. Currencies without decimals are sent without;
@@ -60,7 +60,6 @@ const fn thousandths(currency: &'static str) -> Exception {
 }
 
 pub struct Stripe {
-    name: String,
     link: Link,
     key: String,
     webhook_secret: Option<String>,
@@ -100,12 +99,11 @@ struct Fault {
 }
 
 impl Stripe {
-    fn open(account: Account) -> Result<Stripe, String> {
+    fn open(account: &Account) -> Result<Stripe, String> {
         Ok(Stripe {
             link: account.link(BASE)?,
             key: account.secret("api_key")?,
             webhook_secret: account.secret("webhook_secret").ok(),
-            name: account.name,
         })
     }
 
@@ -126,10 +124,12 @@ impl Stripe {
         let call = self.call(Method::POST, "/v1/refunds").map(|call| {
             call.header(idempotency, &attempt.key).body("application/x-www-form-urlencoded", form)
         });
-        match self.link.send(call).await {
-            Ok(reply) => answer(attempt, &reply),
-            Err(failure) => exchange::unanswered(failure),
-        }
+        let sent = self.link.send(call).await;
+        exchange::paid(
+            sent,
+            |refund: Refund| standing(attempt, &refund),
+            |reply| refusal(attempt, reply),
+        )
     }
 
     async fn find(&self, attempt: &Attempt) -> Finding {
@@ -137,12 +137,10 @@ impl Stripe {
         let field = payment_field(payment);
         let mut path = format!("/v1/refunds?{field}={}&limit=100", escaped(payment));
         for _ in 0..PAGES {
-            let reply = match self.link.send(self.call(Method::GET, &path)).await {
-                Ok(reply) => reply,
-                Err(failure) => return exchange::unasked(Err(failure)),
-            };
-            let Some(page) = json::<Page>(&reply).filter(|_| reply.status.is_success()) else {
-                return exchange::unasked(Ok(&reply));
+            let sent = self.link.send(self.call(Method::GET, &path)).await;
+            let page: Page = match exchange::answered(sent) {
+                Ok(page) => page,
+                Err(finding) => return finding,
             };
             let ours = |refund: &&Refund| {
                 let kept = refund.metadata.as_ref().and_then(|metadata| metadata.get(KEY));
@@ -170,24 +168,13 @@ fn payment_field(payment: &str) -> &'static str {
     if payment.starts_with("pi_") { "payment_intent" } else { "charge" }
 }
 
-fn answer(attempt: &Attempt, reply: &Reply) -> Outcome {
-    if let Some(outcome) = exchange::no_news(reply) {
-        return outcome;
-    }
-    if reply.status.is_success() {
-        return match json::<Refund>(reply) {
-            Some(refund) => standing(attempt, &refund),
-            None => exchange::doubtful(reply),
-        };
-    }
-    let Some(Refusal { error }) = json::<Refusal>(reply) else {
-        return exchange::doubtful(reply);
-    };
+fn refusal(attempt: &Attempt, reply: &Reply) -> Option<Outcome> {
+    let Refusal { error } = json(reply)?;
     let code = error.decline_code.or(error.code).unwrap_or_default();
     // 409: the first call under the key still runs. An idempotency error: the key was used for
     // something else. Neither says what became of the refund.
     if reply.status == 409 || error.kind.as_deref() == Some("idempotency_error") {
-        return exchange::doubtful(reply);
+        return None;
     }
     let text = error.message.unwrap_or_default();
     let ours = if code.is_empty() && reply.status == 404 {
@@ -195,7 +182,7 @@ fn answer(attempt: &Attempt, reply: &Reply) -> Outcome {
     } else {
         error_code(&code)
     };
-    exchange::refused(attempt, ours, &code, &text)
+    Some(exchange::refused(attempt, ours, &code, &text))
 }
 
 fn standing(attempt: &Attempt, refund: &Refund) -> Outcome {
@@ -271,20 +258,8 @@ struct EventObject {
 }
 
 #[async_trait]
-impl Gateway for Stripe {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn connector(&self) -> Option<&'static Connector> {
-        Some(&CONNECTOR)
-    }
-
-    async fn pay(&self, attempt: &Attempt) -> Outcome {
-        let payment = match exchange::payment(attempt) {
-            Ok(payment) => payment,
-            Err(outcome) => return outcome,
-        };
+impl Provider for Stripe {
+    async fn pay(&self, attempt: &Attempt, payment: &str) -> Outcome {
         match QUIRKS.units(attempt.amount) {
             Some(units) => self.create(attempt, units, payment).await,
             None => {
@@ -297,13 +272,8 @@ impl Gateway for Stripe {
     async fn ask(&self, attempt: &Attempt) -> Finding {
         let Some(reference) = &attempt.refund_reference else { return self.find(attempt).await };
         let path = format!("/v1/refunds/{}", escaped(reference));
-        match self.link.send(self.call(Method::GET, &path)).await {
-            Ok(reply) => match json::<Refund>(&reply).filter(|_| reply.status.is_success()) {
-                Some(refund) => Finding::Found(standing(attempt, &refund)),
-                None => exchange::unasked(Ok(&reply)),
-            },
-            Err(failure) => exchange::unasked(Err(failure)),
-        }
+        let sent = self.link.send(self.call(Method::GET, &path)).await;
+        exchange::asked(sent, |refund: Refund| Finding::Found(standing(attempt, &refund)))
     }
 
     async fn hear(&self, raw: &Raw) -> Result<Vec<Notice>, Unheard> {
@@ -334,12 +304,9 @@ impl Gateway for Stripe {
     }
 
     async fn test(&self) -> Result<(), String> {
-        let reply = self.link.send(self.call(Method::GET, "/v1/refunds?limit=1")).await;
-        let reply = reply.map_err(|failure| failure.to_string())?;
-        if reply.status.is_success() {
-            return Ok(());
-        }
-        let why = json::<Refusal>(&reply).and_then(|refusal| refusal.error.message);
-        Err(exchange::said(reply.status.as_str(), &why.unwrap_or_default()))
+        let sent = self.link.send(self.call(Method::GET, "/v1/refunds?limit=1")).await;
+        exchange::tested(sent, &[], |reply| {
+            json::<Refusal>(reply).and_then(|refusal| refusal.error.message).unwrap_or_default()
+        })
     }
 }

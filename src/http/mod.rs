@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::access::gate::Gate;
 use crate::access::links::Links;
@@ -23,7 +23,7 @@ use crate::delivery::Counter;
 use crate::dialects;
 use crate::dialects::shared::desk::Desk;
 use crate::dialects::shared::problem::Problem;
-use crate::gateways::Notice;
+use crate::gateways::Heed;
 use crate::ledger::Ledger;
 use crate::store::Store;
 use metrics::Metrics;
@@ -38,7 +38,7 @@ pub struct Site {
 }
 
 #[expect(clippy::too_many_arguments, reason = "it is the list of what a site stands on")]
-/// The site over a ledger and its store. What providers report goes into `notices`.
+/// The site over a ledger and its store. What providers report is taken up by `heed`.
 pub fn site(
     ledger: Arc<Ledger>,
     store: Arc<dyn Store>,
@@ -47,7 +47,7 @@ pub fn site(
     connections: Arc<Connections>,
     counter: Counter,
     sessions: console::Rules,
-    notices: mpsc::UnboundedSender<Notice>,
+    heed: Arc<dyn Heed>,
 ) -> Site {
     let (stop, stopping) = watch::channel(false);
     let mut metrics = Metrics::default();
@@ -58,7 +58,7 @@ pub fn site(
     let gate = Arc::new(Gate::new(store, clock.clone()));
     let health = health::router(ledger.clone(), metrics.clone(), connections.clone());
     let customers = customer::router(ledger.clone(), links.clone(), clock.clone());
-    let inbox = inbox::router(connections.clone(), notices, clock);
+    let inbox = inbox::router(connections.clone(), heed, clock);
     let desk = Desk::new(ledger, gate.clone(), links, connections, counter, stopping);
     let router = dialects::router()
         .with_state(desk.clone())

@@ -145,6 +145,7 @@ fn refund(refund: &Refund, made: &RefundState, found: &mut Found) {
     found.same(row, "its execution", refund.execution.name(), requested.execution.as_str());
     found.same(row, "where it goes", refund.to.name(), requested.to.as_str());
     found.same(row, "its parts", &refund.parts, &made.parts);
+    found.same(row, "the day on which it counts", &refund.counted_on, &made.counted_on);
     let open: i64 = made.parts.iter().map(|part| part.taken().get()).sum();
     if refund.state.is_final() && !made.parts.is_empty() {
         found.same(row, "what it takes of its lines", Minor::new(open), Some(refund.refunded));

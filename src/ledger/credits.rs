@@ -7,8 +7,8 @@ use refundry_domain::ids::AccountId;
 
 use super::{Answered, Fault, Ledger, Seen};
 use crate::access::Caller;
-use crate::store::Claim;
 use crate::store::credits::CreditIntent;
+use crate::store::{Claim, StoreError};
 
 impl Ledger {
     /// As [`Ledger::carry_out`], of an account.
@@ -49,6 +49,8 @@ impl Ledger {
             dry_run,
         };
         let settled = self.store.move_credit(intent).await?;
-        Ok(self.tell(caller.merchant, settled, dry_run))
+        self.tell(caller.merchant, settled, dry_run).ok_or_else(|| {
+            StoreError::Damaged("a movement of credit was said not to fit".to_owned()).into()
+        })
     }
 }

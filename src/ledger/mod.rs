@@ -4,6 +4,8 @@
 mod compare;
 pub mod counting;
 mod credits;
+mod fitting;
+mod outcome;
 mod replay;
 pub mod verify;
 
@@ -16,26 +18,21 @@ use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::{Command, Target};
 use refundry_domain::credit::{CreditBook, CreditCommand};
-use refundry_domain::ids::{MerchantId, Timestamp, TransactionId};
+use refundry_domain::ids::{MerchantId, Timestamp};
 use refundry_domain::merchant::{Administration, Settings};
 use refundry_domain::policy::{Abilities, Policy};
 use refundry_domain::refusal::Refusal;
-use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::fitting::Fitting;
+pub use self::outcome::{Followed, Following};
 use crate::access::Caller;
 use crate::clock::Clock;
-use crate::store::{
-    Administered, Answer, Claim, Intent, Settlement, Store, StoreError, TransactionRow,
-};
+use crate::store::{Administered, Answer, Claim, Fit, Intent, Settlement, Store, StoreError};
 
 /// How long a merchant's settings are believed before they are read again, so that a change made
 /// through another replica takes effect.
 const SETTINGS_TTL_MS: i64 = 5_000;
-
-/// How often a refund is looked at whose outcome is waited for: at least, and at most.
-const LOOK_LEAST: Duration = Duration::from_millis(10);
-const LOOK_MOST: Duration = Duration::from_millis(100);
 
 /// Work that a commit has just made, told to the workers so that they need not look for it.
 pub type Hint = (MerchantId, Work);
@@ -67,6 +64,16 @@ pub struct Ledger {
     able: OnceLock<Able>,
     /// How long an answer waits for what a provider says of its refund.
     patience: OnceLock<Duration>,
+    waiting: outcome::Waiting,
+}
+
+/// How a command is carried out, beyond what it is.
+struct Terms {
+    fit: Option<Fit>,
+    /// Who waits for what becomes of the refund that it makes.
+    told: Option<oneshot::Sender<Followed>>,
+    claim: Option<Claim>,
+    dry_run: bool,
 }
 
 /// Why a command was neither carried out nor refused by a rule.
@@ -114,6 +121,7 @@ impl Ledger {
             observer: OnceLock::new(),
             able: OnceLock::new(),
             patience: OnceLock::new(),
+            waiting: outcome::Waiting::default(),
         };
         (Arc::new(ledger), told)
     }
@@ -142,28 +150,6 @@ impl Ledger {
         let _ = self.patience.set(patience);
     }
 
-    /// The transaction as it is once its provider has answered, or when the wait for that is over.
-    pub async fn outcome(
-        &self,
-        merchant: MerchantId,
-        transaction: TransactionId,
-    ) -> Result<Option<TransactionRow>, StoreError> {
-        let until = Instant::now() + self.patience.get().copied().unwrap_or_default();
-        let mut commits = self.commits();
-        loop {
-            commits.mark_unchanged();
-            let row = self.store.transaction(merchant, transaction).await?;
-            let under_way = row.as_ref().is_some_and(|row| row.is_under_way());
-            if !under_way || Instant::now() >= until {
-                return Ok(row);
-            }
-            // Commits of other orders wake this up too, and other processes' commits do not.
-            tokio::time::sleep(LOOK_LEAST).await;
-            let look_again = until.min(Instant::now() + LOOK_MOST);
-            let _ = tokio::time::timeout_at(look_again, commits.changed()).await;
-        }
-    }
-
     /// Lets a name have one holder at a time in this process; none while somebody else has it.
     pub fn hold(self: &Arc<Self>, merchant: MerchantId, name: &str) -> Result<Held, Fault> {
         let name = (merchant, name.to_owned());
@@ -189,12 +175,28 @@ impl Ledger {
         claim: Option<Claim>,
         dry_run: bool,
     ) -> Result<Answered, Fault> {
-        let command = Arc::new(command);
-        let answered = self.settle(caller, target, command.clone(), claim, dry_run).await;
+        let terms = Terms { fit: None, told: None, claim, dry_run };
+        let answered = self.carry_out_on(caller, target, command, terms).await?;
+        answered.ok_or_else(|| {
+            StoreError::Damaged("a command without a fit was said not to fit".to_owned()).into()
+        })
+    }
+
+    /// `None` when the command's fit says that it does not go with its book.
+    async fn carry_out_on(
+        &self,
+        caller: &Caller,
+        target: Target,
+        command: Command,
+        terms: Terms,
+    ) -> Result<Option<Answered>, Fault> {
+        let (command, dry_run) = (Arc::new(command), terms.dry_run);
+        let answered = self.settle(caller, target, command.clone(), terms).await;
         if let Some(observer) = self.observer.get()
+            && let Some(answered) = answered.as_ref().map(Option::as_ref).transpose()
             && !dry_run
         {
-            observer(Seen::OfOrder(&command, answered.as_ref()));
+            observer(Seen::OfOrder(&command, answered));
         }
         answered
     }
@@ -204,9 +206,9 @@ impl Ledger {
         caller: &Caller,
         target: Target,
         command: Arc<Command>,
-        claim: Option<Claim>,
-        dry_run: bool,
-    ) -> Result<Answered, Fault> {
+        terms: Terms,
+    ) -> Result<Option<Answered>, Fault> {
+        let Terms { fit, told, claim, dry_run } = terms;
         let _running = self.enter(caller.merchant, claim.as_ref())?;
         let intent = Intent {
             merchant: caller.merchant,
@@ -214,16 +216,29 @@ impl Ledger {
             at: self.clock.now(),
             target,
             command,
+            fit,
             policy: self.policy(caller.merchant).await?,
             claim,
             dry_run,
         };
         let settled = self.store.commit(intent).await?;
+        if let Settlement::Done { book, .. } = &settled
+            && !dry_run
+        {
+            // Before the workers hear of it: they may be quick.
+            told.into_iter().for_each(|told| self.waiting.begin(book, told));
+            self.waiting.tell(book);
+        }
         Ok(self.tell(caller.merchant, settled, dry_run))
     }
 
-    fn tell<T>(&self, merchant: MerchantId, settled: Settlement<T>, dry_run: bool) -> Answered<T> {
-        match settled {
+    fn tell<T>(
+        &self,
+        merchant: MerchantId,
+        settled: Settlement<T>,
+        dry_run: bool,
+    ) -> Option<Answered<T>> {
+        Some(match settled {
             Settlement::Done { book, answer, work } => {
                 if !dry_run {
                     for work in work.into_iter().filter(|work| work.queue == Queue::Pay) {
@@ -237,7 +252,8 @@ impl Ledger {
             Settlement::Refused { refusal, answer } => Answered::Refused { refusal, answer },
             Settlement::Replayed(answer) => Answered::Replayed(answer),
             Settlement::KeyReused => Answered::KeyReused,
-        }
+            Settlement::Unfit => return None,
+        })
     }
 
     fn enter<T>(
@@ -258,7 +274,8 @@ impl Ledger {
     pub async fn policy(&self, merchant: MerchantId) -> Result<Arc<Policy>, StoreError> {
         let now = self.clock.now();
         if let Some((read_at, policy)) = self.policies.read().get(&merchant)
-            && now.0 - read_at.0 < SETTINGS_TTL_MS
+            // A clock that was set back makes what is kept old, not young.
+            && (0..SETTINGS_TTL_MS).contains(&(now.0 - read_at.0))
         {
             return Ok(policy.clone());
         }
@@ -275,6 +292,8 @@ impl Ledger {
         }
         let policy = Arc::new(Policy {
             approval: settings.approval,
+            daily: settings.daily,
+            time_zone: settings.time_zone,
             providers,
             information_expiry_ms: settings.information_expiry_ms,
             notify_only: settings.notify_only,

@@ -53,6 +53,7 @@ pub struct RefundState {
     pub amount: i64,
     pub refunded: i64,
     pub parts: Vec<Part>,
+    pub counted_on: Option<String>,
     pub transactions: BTreeMap<i64, TransactionReplay>,
 }
 
@@ -185,6 +186,7 @@ impl Replay {
             amount: requested.amount,
             refunded: 0,
             parts,
+            counted_on: requested.counted_on.clone(),
             transactions,
             requested,
         };
@@ -257,6 +259,7 @@ impl Replay {
         }
         let replay = self.refund(refund)?;
         replay.state.clone_from(&moved.to);
+        replay.counted_on.clone_from(&moved.counted_on);
         same("the refund's amount", replay.amount, moved.amount)?;
         same("what the refund gave back", replay.refunded, moved.refunded)
     }

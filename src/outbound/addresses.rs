@@ -111,7 +111,10 @@ impl Resolve for Guarded {
         found.retain(|address| may_call(address.ip(), &self.allowed));
         match (found.is_empty(), first) {
             (true, Some(refused)) => {
-                let why = format!("{host} is {}, which must not be called", refused.ip());
+                // Whoever chose the name is not told what is behind the wall; the operator is.
+                let address = refused.ip();
+                tracing::warn!(host, %address, "an address inside must not be called");
+                let why = format!("{host} must not be called: it is inside");
                 Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
             }
             (_, _) => Ok(found),

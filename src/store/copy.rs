@@ -24,7 +24,7 @@ pub struct Table {
 }
 
 /// Everything but the installation's name and its next number.
-pub const TABLES: [Table; 26] = [
+pub const TABLES: [Table; 27] = [
     Table { name: "merchants", key: &["number"] },
     Table { name: "keys", key: &["merchant", "number"] },
     Table { name: "key_digests", key: &["merchant", "hash"] },
@@ -48,6 +48,7 @@ pub const TABLES: [Table; 26] = [
     Table { name: "information_links", key: &["merchant", "refund"] },
     Table { name: "transfer_files", key: &["merchant", "number"] },
     Table { name: "transfers", key: &["merchant", "transaction_number"] },
+    Table { name: "daily_totals", key: &["merchant", "day"] },
     Table { name: "report_cursors", key: &["merchant"] },
     Table {
         name: "report_days",

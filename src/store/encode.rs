@@ -3,7 +3,7 @@
 use refundry_domain::merchant::{Debtor, Scope, Settings};
 use refundry_domain::money::{Currency, Minor};
 use refundry_domain::order::Metadata;
-use refundry_domain::policy::{Approval, NotifyOnly};
+use refundry_domain::policy::{Approval, DailyLimit, NotifyOnly};
 use refundry_domain::refund::{AskedBy, Part};
 use refundry_domain::returns::ReturnItem;
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,26 @@ pub fn read_asked_by(text: &str) -> Result<AskedBy, Unreadable> {
     }
 }
 
+/// `{"USD":1999}`, in minor units.
+pub fn sums(sums: &BTreeMap<Currency, i64>) -> String {
+    let by_code = |(currency, sum): (&Currency, &i64)| (currency.code(), *sum);
+    json(&sums.iter().map(by_code).collect::<BTreeMap<_, _>>())
+}
+
+pub fn read_sums(text: &str) -> Result<BTreeMap<Currency, i64>, Unreadable> {
+    let sums: BTreeMap<String, i64> =
+        serde_json::from_str(text).map_err(|_| unreadable("sums of a day", text))?;
+    sums.into_iter().map(|(code, sum)| Ok((currency(&code)?, sum))).collect()
+}
+
+fn by_code(amounts: &BTreeMap<Currency, Minor>) -> BTreeMap<String, i64> {
+    amounts.iter().map(|(currency, amount)| (currency.code().into(), amount.get())).collect()
+}
+
+fn by_currency(amounts: BTreeMap<String, i64>) -> Result<BTreeMap<Currency, Minor>, Unreadable> {
+    amounts.into_iter().map(|(code, amount)| Ok((currency(&code)?, minor(amount)?))).collect()
+}
+
 /// The names, with a space between.
 pub fn scopes(scopes: &[Scope]) -> String {
     scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" ")
@@ -142,6 +162,16 @@ struct SettingsData {
     ask_bank_details: bool,
     #[serde(default)]
     debtor: Option<DebtorData>,
+    /// Left out where there is none, so that a version that knows of none can read the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    daily_limit: Option<DailyData>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DailyData {
+    refunds: Option<u32>,
+    amounts: BTreeMap<String, i64>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -177,9 +207,7 @@ pub fn settings(settings: &Settings) -> String {
     let approval = match &settings.approval {
         Approval::Never => ApprovalData::Never,
         Approval::Always => ApprovalData::Always,
-        Approval::Above(limits) => ApprovalData::Above(
-            limits.iter().map(|(currency, limit)| (currency.code().into(), limit.get())).collect(),
-        ),
+        Approval::Above(limits) => ApprovalData::Above(by_code(limits)),
     };
     json(&SettingsData {
         approval,
@@ -198,6 +226,10 @@ pub fn settings(settings: &Settings) -> String {
             iban,
             bic,
         }),
+        daily_limit: settings.daily.is_set().then(|| DailyData {
+            refunds: settings.daily.refunds,
+            amounts: by_code(&settings.daily.amounts),
+        }),
     })
 }
 
@@ -207,18 +239,17 @@ pub fn read_settings(text: &str) -> Result<Settings, Unreadable> {
     let approval = match data.approval {
         ApprovalData::Never => Approval::Never,
         ApprovalData::Always => Approval::Always,
-        ApprovalData::Above(limits) => {
-            let limits = limits
-                .into_iter()
-                .map(|(code, limit)| Ok((currency(&code)?, minor(limit)?)))
-                .collect::<Result<_, Unreadable>>()?;
-            Approval::Above(limits)
-        }
+        ApprovalData::Above(limits) => Approval::Above(by_currency(limits)?),
+    };
+    let daily = match data.daily_limit {
+        Some(daily) => DailyLimit { refunds: daily.refunds, amounts: by_currency(daily.amounts)? },
+        None => DailyLimit::default(),
     };
     let NotifyData { payment_method, gift_card, store_credit } = data.notify_only;
     let usual = Settings::default().report_within_ms;
     Ok(Settings {
         approval,
+        daily,
         information_expiry_ms: data.information_expiry_ms,
         time_zone: data.time_zone,
         notify_only: NotifyOnly { payment_method, gift_card, store_credit },

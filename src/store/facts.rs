@@ -155,6 +155,9 @@ pub struct Requested {
     pub amount: i64,
     pub shares: Vec<ShareData>,
     pub parts: Vec<PartData>,
+    /// The merchant's day on which it counts towards the daily limit, when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_on: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -180,6 +183,8 @@ pub struct Moved {
     pub released: Vec<PartData>,
     pub retaken: Vec<PartData>,
     pub failure: Option<FailureData>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_on: Option<String>,
 }
 
 /// A payout that an outside platform is told to make.
@@ -272,16 +277,17 @@ pub fn data(fact: &Fact) -> String {
             json(&Opened { kind: kind.name().to_owned(), reference: reference.clone() })
         }
         Fact::ReturnChanged { state, .. } => json(&ReturnState { state: state.name().to_owned() }),
-        Fact::RefundRequested { state, execution, to, amount, shares, parts, .. } => {
-            json(&Requested {
-                state: state.name().to_owned(),
-                execution: execution.name().to_owned(),
-                to: to.name().to_owned(),
-                amount: amount.get(),
-                shares: shares.iter().map(share).collect(),
-                parts: parts.iter().map(part).collect(),
-            })
-        }
+        Fact::RefundRequested {
+            state, execution, to, amount, shares, parts, counted_on, ..
+        } => json(&Requested {
+            state: state.name().to_owned(),
+            execution: execution.name().to_owned(),
+            to: to.name().to_owned(),
+            amount: amount.get(),
+            shares: shares.iter().map(share).collect(),
+            parts: parts.iter().map(part).collect(),
+            counted_on: counted_on.clone(),
+        }),
         Fact::RefundChanged { execution, amount, dropped, shares, .. } => json(&Changed {
             execution: Some(execution.name().to_owned()),
             amount: amount.get(),
@@ -323,6 +329,7 @@ fn moved(fact: &RefundMoved) -> Moved {
             code: failure.code.name().to_owned(),
             message: failure.message.clone(),
         }),
+        counted_on: fact.counted_on.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ mod rows;
 mod search;
 mod settle;
 pub mod sqlite;
+pub mod together;
 pub mod vault;
 pub mod webhooks;
 
@@ -46,8 +47,13 @@ pub use self::query::{
     TransactionRow, Within,
 };
 use self::reports::Reports;
+use self::together::Together;
 use self::vault::Vault;
 use self::webhooks::{DeliveryFilter, DeliveryPage, Progress};
+
+/// How long ago what is open in books that were accepted counts as sent: longer than a provider's
+/// memory of its key is trusted.
+pub const SENT_BEFORE_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// One command on its way into the books.
 #[derive(Clone)]
@@ -57,12 +63,19 @@ pub struct Intent {
     pub by: Arc<str>,
     pub at: Timestamp,
     pub target: Target,
+    /// With a fit, as far as it is known without the book.
     pub command: Arc<Command>,
+    pub fit: Option<Fit>,
     pub policy: Arc<Policy>,
     pub claim: Option<Claim>,
     /// Decide and answer, and write nothing.
     pub dry_run: bool,
 }
+
+/// Makes the command from the book that it is about, where only the book says all of it; so the book
+/// need not be read beforehand. `None` when the two do not go together. It is of the same kind, and to
+/// the same destination, as the intent's command. Pure: it may run again when a batch is repeated.
+pub type Fit = Arc<dyn Fn(&Book) -> Option<Command> + Send + Sync>;
 
 /// The promise to give the same answer to the same request.
 #[derive(Clone)]
@@ -93,8 +106,12 @@ pub struct Answer {
 pub enum Settlement<T = Book> {
     /// Carried out; `answer` when there was a claim.
     Done { book: Box<T>, answer: Option<Answer>, work: Vec<Work> },
-    /// A rule said no, and nothing but the claim was written.
+    /// A rule said no, and nothing but the claim was written; not even that when the command has a
+    /// fit and its book is not there.
     Refused { refusal: Refusal, answer: Option<Answer> },
+    /// The command's fit found that it does not go with the book. Nothing was written, and no claim
+    /// is kept.
+    Unfit,
     /// The same request was answered before, so.
     Replayed(Answer),
     /// The key was used before: for another request, or so long ago that its answer is forgotten.
@@ -161,14 +178,18 @@ pub struct Seal {
     pub at: Timestamp,
 }
 
-/// How many requests one process has let through under a key since it started.
+/// How many requests one process has let through under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyUse {
     pub merchant: MerchantId,
     pub key: KeyId,
     /// Which process; of one's own it is not read.
     pub process: i64,
-    pub requests: i64,
+    /// Since it started; none of a process that has told nothing for a while.
+    pub requests: Option<i64>,
+    /// On the day of UTC with this number, of those whose number a day is limited.
+    pub day: i64,
+    pub calls: i64,
 }
 
 /// Whether the books are what they were when they were last seen.
@@ -201,7 +222,7 @@ pub type KeyAndDigest = (Key, Option<Vec<u8>>);
 /// Every method takes the merchant whose rows it may touch, or says why not. Another merchant's
 /// rows are answered as if they were not there.
 #[async_trait]
-pub trait Store: Credits + Reports + Vault {
+pub trait Store: Credits + Reports + Together + Vault {
     /// Loads the book, decides, writes and commits, together with whatever else is waiting.
     /// Commands on one order take effect one after the other, in the order in which they arrive.
     /// Answers once the commit is on disk.
@@ -391,7 +412,10 @@ pub trait Store: Credits + Reports + Vault {
     async fn forget_answers(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
     /// How the books compared with the anchor when they were opened.
     fn standing(&self) -> Standing;
-    /// Takes the books as they are for the truth from now on: an operator has decided.
+    /// Takes the books as they are for the truth from now on: an operator has decided. What was open
+    /// in them and never sent counts as sent a day ago ([`SENT_BEFORE_MS`]): after what these books
+    /// know it may have been, so it is looked up and not sent as if for the first time. (SQLite
+    /// leaves out what was asked for since the books were found behind, PostgreSQL does not know.)
     async fn accept(&self, by: Arc<str>, at: Timestamp) -> Result<(), StoreError>;
     /// Whether writes are taken, and if not, why.
     async fn ready(&self) -> Result<(), StoreError>;

@@ -196,10 +196,7 @@ impl TransactionRow {
     pub fn is_under_way(&self) -> bool {
         match &self.movement {
             Movement::In(_) => false,
-            Movement::Back(row) => {
-                let open = [TransactionState::Pending, TransactionState::Processing];
-                row.execution == Execution::Automatic && open.contains(&row.state)
-            }
+            Movement::Back(row) => row.is_under_way(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Refunds counted by day: what is asked and told of the counts. They are no part of the books: all
 //! of them follows from the events, and can be counted again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{EventId, MerchantId, RefundId, Timestamp, TransactionId};
 use refundry_domain::money::Currency;
 use refundry_domain::report::{Counted, Counts, Tally};
@@ -118,14 +120,6 @@ impl By {
         }
     }
 
-    /// Whether it needs the counts that are told apart by provider and reason.
-    fn is_apart(self) -> bool {
-        match self {
-            By::Reason | By::Provider => true,
-            By::Day | By::Month | By::Currency | By::Failure | By::Time => false,
-        }
-    }
-
     /// The only kind of count that it is about, if there is one.
     pub(super) fn only(self) -> Option<&'static str> {
         match self {
@@ -150,10 +144,55 @@ pub struct CountFilter {
 }
 
 impl CountFilter {
-    /// Which of the two ways of counting answers it.
-    pub(super) fn apart(&self) -> i64 {
-        let is = self.by.is_apart() || self.provider.is_some() || self.reason.is_some();
-        i64::from(is)
+    /// The counts that answer it, no row of which is in two of them: those of days, and for the
+    /// months before the last one the sums, when there are any that tell enough apart.
+    pub(super) fn spans(&self) -> Vec<Span> {
+        let (from, to) = (self.from.as_str(), self.to.as_str());
+        let (kind, months) = self.kinds();
+        let days = |from: &str, to: &str| Span::new(kind, from, to);
+        let month = |day: &str| day.get(..7).unwrap_or(day).to_owned();
+        let (first, last) = (month(from), month(to));
+        let Some(months) = months.filter(|_| first < last) else { return vec![days(from, to)] };
+        // Sums stand under the first of their month: one that began before `from` is left out, and
+        // no day is called the 0th.
+        let mut spans = vec![Span::new(months, from, &format!("{last}-00"))];
+        if from != format!("{first}-01") {
+            spans.push(days(from, &format!("{first}-31")));
+        }
+        spans.push(days(&format!("{last}-01"), to));
+        spans
+    }
+
+    /// Which counts of days answer it, and which of months.
+    fn kinds(&self) -> (i64, Option<i64>) {
+        let (reason, provider) = match self.by {
+            By::Reason => (true, false),
+            By::Provider => (false, true),
+            By::Day | By::Month | By::Currency | By::Failure | By::Time => (false, false),
+        };
+        let reason = reason || self.reason.is_some();
+        let provider = provider || self.provider.is_some();
+        let (kind, months) = match (provider, reason) {
+            (false, false) => (TOGETHER, None),
+            (true, false) => (APART, Some(MONTHS_BY_PROVIDER)),
+            (false, true) => (APART, Some(MONTHS_BY_REASON)),
+            (true, true) => (APART, None),
+        };
+        (kind, months.filter(|_| self.by != By::Day))
+    }
+}
+
+/// Rows of one way of counting, of the days from the first to the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub apart: i64,
+    pub from: String,
+    pub to: String,
+}
+
+impl Span {
+    fn new(apart: i64, from: &str, to: &str) -> Span {
+        Span { apart, from: from.to_owned(), to: to.to_owned() }
     }
 }
 
@@ -195,12 +234,21 @@ pub trait Reports: Send + Sync {
         merchant: MerchantId,
         filter: CountFilter,
     ) -> Result<Vec<CountRow>, StoreError>;
+    /// What was decided on each of the merchant's days that had a limit.
+    async fn days(&self, merchant: MerchantId) -> Result<Vec<Day>, StoreError>;
 }
+
+/// The ways of counting, as they are kept: all of a day and currency together; told apart by provider
+/// and reason; and the sums of months by one of the two.
+const TOGETHER: i64 = 0;
+const APART: i64 = 1;
+const MONTHS_BY_PROVIDER: i64 = 2;
+const MONTHS_BY_REASON: i64 = 3;
 
 /// A row as it is kept.
 pub(super) struct Kept<'a> {
     pub apart: i64,
-    pub day: &'a str,
+    pub day: Cow<'a, str>,
     pub currency: &'static str,
     pub provider: &'a str,
     pub reason: &'a str,
@@ -208,32 +256,31 @@ pub(super) struct Kept<'a> {
     pub tally: Tally,
 }
 
-/// The rows that counts are added to: each told apart, and all of a day and currency together.
+/// The rows that counts are added to: each told apart, all of a day and currency together, and the
+/// sums of months.
 pub(super) fn kept(counts: &Counts) -> Vec<Kept<'_>> {
-    let mut together: BTreeMap<(&str, Currency, Counted), Tally> = BTreeMap::new();
-    let mut rows = Vec::with_capacity(2 * counts.rows().len());
+    type Name<'a> = (i64, Cow<'a, str>, Currency, &'a str, &'a str, Counted);
+    let mut sums: BTreeMap<Name<'_>, Tally> = BTreeMap::new();
     for (key, tally) in counts.rows() {
-        together.entry((&key.day, key.currency, key.counted)).or_default().add(*tally);
-        rows.push(Kept {
-            apart: 1,
-            day: &key.day,
-            currency: key.currency.code(),
-            provider: &key.provider,
-            reason: &key.reason,
-            counted: key.counted,
-            tally: *tally,
-        });
+        let (day, provider, reason) = (Cow::Borrowed(&*key.day), &*key.provider, &*key.reason);
+        let month: Cow<'_, str> =
+            Cow::Owned(format!("{}-01", key.day.get(..7).unwrap_or(&key.day)));
+        for (apart, day, provider, reason) in [
+            (TOGETHER, day.clone(), "", ""),
+            (APART, day, provider, reason),
+            (MONTHS_BY_PROVIDER, month.clone(), provider, ""),
+            (MONTHS_BY_REASON, month, "", reason),
+        ] {
+            let name = (apart, day, key.currency, provider, reason, key.counted);
+            sums.entry(name).or_default().add(*tally);
+        }
     }
-    rows.extend(together.into_iter().map(|((day, currency, counted), tally)| Kept {
-        apart: 0,
-        day,
-        currency: currency.code(),
-        provider: "",
-        reason: "",
-        counted,
-        tally,
-    }));
-    rows
+    let rows =
+        sums.into_iter().map(|((apart, day, currency, provider, reason, counted), tally)| {
+            let currency = currency.code();
+            Kept { apart, day, currency, provider, reason, counted, tally }
+        });
+    rows.collect()
 }
 
 pub fn counted(name: &str, detail: &str) -> Result<Counted, Unreadable> {

@@ -2,6 +2,7 @@
 //! which they are named; every store has them by the same names.
 
 use refundry_domain::changes::{Lease, Queue, Work};
+use refundry_domain::day::Day;
 use refundry_domain::ids::{
     EndpointId, EventId, GatewayId, KeyId, MerchantId, OrderId, RefundId, ReturnId, Timestamp,
     TransactionId,
@@ -13,7 +14,7 @@ use refundry_domain::order::{
 };
 use refundry_domain::outcome::{Failure, FailureCode};
 use refundry_domain::refund::{
-    Destination, Execution, Refund, RefundTransaction, State, TransactionState,
+    Destination, Execution, Refund, RefundTransaction, State, TransactionState, WaitsFor,
 };
 use refundry_domain::returns::{Return, ReturnKind, ReturnState};
 use refundry_domain::webhook::{Delivery, DeliveryState, DisabledWhy, Endpoint, EndpointState};
@@ -36,7 +37,7 @@ pub const TRANSACTION: &str = "number, order_number, currency, kind, parent, ret
 pub const REFUND: &str = "number, order_number, previous, return_number, state, execution, \
     destination, currency, amount, refunded, asked_by, kind, payment, reason, note, failure_code, \
     failure_message, parts, information, information_due, metadata, requested_by, confirmed_by, \
-    created_at, updated_at, settled_at";
+    created_at, updated_at, settled_at, waits_for, counted_on";
 pub const RETURN: &str = "number, order_number, reference, kind, state, items, reason, metadata, \
     refunded, by_hand, created_at, updated_at, closed_at";
 pub const EVENT: &str = "merchant, number, order_number, position, name, subject_kind, subject, \
@@ -52,6 +53,7 @@ pub const CONNECTION: &str =
     "merchant, name, number, connector, settings, sealed, enabled, created_at, updated_at";
 pub const TRANSFER_FILE: &str =
     "number, message_id, transfers, currency, total, made_by, created_at";
+pub const DAY: &str = "day, refunds, amounts";
 pub const WORK: &str = "queue, subject, due, lease_worker, lease_until, merchant";
 pub const SEAL: &str = "number, last_event, events, digest, sealed_at";
 
@@ -183,7 +185,7 @@ pub fn refund<'a, C: Columns<'a>>(columns: &mut C) -> Result<(Refund, i64), C::F
     let id = RefundId(columns.int()?);
     let order = OrderId(columns.int()?);
     let previous = columns.int()?;
-    let refund = Refund {
+    let mut refund = Refund {
         id,
         order,
         return_id: columns.some_int()?.map(ReturnId),
@@ -204,12 +206,16 @@ pub fn refund<'a, C: Columns<'a>>(columns: &mut C) -> Result<(Refund, i64), C::F
         information: columns.some_bytes()?,
         information_due: columns.some_time()?,
         metadata: encode::read_metadata(columns.maybe_text()?)?,
+        waits_for: None,
+        counted_on: None,
         requested_by: columns.text()?.to_owned(),
         confirmed_by: columns.some_text()?,
         created_at: columns.time()?,
         updated_at: columns.time()?,
         settled_at: columns.some_time()?,
     };
+    refund.waits_for = columns.some_named("what a refund waits for", WaitsFor::parse)?;
+    refund.counted_on = columns.some_text()?;
     Ok((refund, previous))
 }
 
@@ -348,6 +354,14 @@ pub fn transfer_file<'a, C: Columns<'a>>(columns: &mut C) -> Result<TransferFile
         total: columns.minor()?,
         made_by: columns.text()?.to_owned(),
         created_at: columns.time()?,
+    })
+}
+
+pub fn day<'a, C: Columns<'a>>(columns: &mut C) -> Result<Day, C::Fail> {
+    Ok(Day {
+        date: columns.text()?.to_owned(),
+        refunds: columns.small()?,
+        amounts: encode::read_sums(columns.text()?)?,
     })
 }
 

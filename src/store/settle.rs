@@ -1,8 +1,12 @@
 //! What every store does with an intent between reading its book and writing what has changed.
 
+use std::borrow::Cow;
+
+use jiff::tz::TimeZone;
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Work, WorkChange};
 use refundry_domain::command::Command;
+use refundry_domain::day;
 use refundry_domain::decide::{Context, decide, register};
 use refundry_domain::event::Fact;
 use refundry_domain::ids::{GatewayId, MerchantId, Numbers, Timestamp};
@@ -29,6 +33,16 @@ pub fn digest(key: &str) -> [u8; 16] {
     start
 }
 
+/// The merchant's day of the intent, when what is decided on it has a limit and this may count.
+pub fn day(intent: &Intent) -> Option<String> {
+    if !day::is_wanted(&intent.policy, &intent.command) {
+        return None;
+    }
+    let zone = TimeZone::get(&intent.policy.time_zone).unwrap_or(TimeZone::UTC);
+    let moment = jiff::Timestamp::from_millisecond(intent.at.0).unwrap_or_default();
+    Some(zone.to_datetime(moment).date().to_string())
+}
+
 /// The work that a decision makes, to be told to the workers.
 pub fn put(work: Vec<WorkChange>) -> Vec<Work> {
     work.into_iter()
@@ -39,11 +53,22 @@ pub fn put(work: Vec<WorkChange>) -> Vec<Work> {
         .collect()
 }
 
+/// What the book is asked for: the intent's command, or what its fit makes of it. `None` when they
+/// do not go together.
+pub fn command<'a>(intent: &'a Intent, loaded: Option<&Loaded>) -> Option<Cow<'a, Command>> {
+    match (&intent.fit, loaded) {
+        (None, _) => Some(Cow::Borrowed(&*intent.command)),
+        (Some(fit), Some(loaded)) => fit(&loaded.book).map(Cow::Owned),
+        (Some(_), None) => None,
+    }
+}
+
 /// Decides on the book, or makes one when the command registers an order.
 pub fn decision(
     instance: &str,
     numbers: &mut Numbers,
     intent: &Intent,
+    command: &Command,
     loaded: Option<Loaded>,
     reference_taken: Option<i64>,
 ) -> Result<(Loaded, Changes), Refusal> {
@@ -57,7 +82,7 @@ pub fn decision(
     };
     let (last_event, last_refund) =
         loaded.as_ref().map_or((0, 0), |loaded| (loaded.last_event, loaded.last_refund));
-    let (book, changes) = match (loaded, &*intent.command) {
+    let (book, changes) = match (loaded, command) {
         (None, Command::RegisterOrder(new)) => register(intent.merchant, new, &mut context),
         (None, _) => Err(Refusal::UnknownOrder),
         (Some(loaded), command) => decide(loaded.book, command, &mut context),

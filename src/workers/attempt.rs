@@ -26,6 +26,7 @@ pub fn attempt_of(book: &Book, refund: &Refund, row: &RefundTransaction) -> Opti
         payment_reference: payment.provider_reference.clone(),
         refund_reference: row.provider_reference.clone(),
         reason: refund.reason.clone(),
+        account: None,
         paid: row.state == TransactionState::Succeeded,
     })
 }

@@ -1,38 +1,79 @@
 //! What providers report by themselves: hints, that never move anything by being heard twice.
 
+use async_trait::async_trait;
 use refundry_domain::command::Command;
 use refundry_domain::ids::{MerchantId, OrderRef, TransactionId};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
+use refundry_domain::refund::Refund;
 
 use super::attempt::{attempt_of, note};
 use super::{Count, Pay, learn};
-use crate::connections::Found;
-use crate::gateways::{Attempt, Finding, Notice};
+use crate::connections::{Found, meant};
+use crate::gateways::{Attempt, Finding, Heed, Notice};
 use crate::ledger::Fault;
-use crate::store::{Movement, Page, Store, StoreError, TransactionFilter, TransactionKind};
+use crate::store::{Movement, StoreError};
+
+/// Why a notification could not be taken up.
+#[derive(Debug, thiserror::Error)]
+enum Untaken {
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("its provider cannot be asked: {0}")]
+    Unasked(String),
+}
+
+#[async_trait]
+impl Heed for Pay {
+    async fn heed(&self, notices: &[Notice]) -> Result<bool, String> {
+        let (mut known, mut trouble) = (false, None);
+        for notice in notices {
+            self.tally.add(Count::Noticed);
+            match meant(self.ledger.books(), notice).await.map_err(Untaken::from) {
+                Ok(None) => {}
+                Ok(Some(of)) => {
+                    known = true;
+                    trouble = self.take_up(of, notice).await.err().or(trouble);
+                }
+                Err(error) => trouble = Some(error),
+            }
+        }
+        match trouble {
+            Some(error) => Err(error.to_string()),
+            None if known || notices.is_empty() => Ok(known),
+            None => {
+                self.tally.add(Count::Strange);
+                let key = notices[0].key.as_deref();
+                tracing::warn!(key, "a notification is about nothing that is known here");
+                Ok(false)
+            }
+        }
+    }
+}
 
 impl Pay {
-    /// Takes up a provider's notification: a hint to ask, never believed by itself.
+    /// Takes up a notification that nobody sends again.
     pub async fn notice(&self, notice: &Notice) {
-        self.tally.add(Count::Noticed);
-        if let Err(error) = self.take_up(notice).await {
-            tracing::warn!(key = notice.key, %error, "a notification cannot be taken up now");
+        if let Err(why) = self.heed(std::slice::from_ref(notice)).await {
+            tracing::warn!(key = notice.key, why, "a notification cannot be taken up now");
         }
     }
 
-    async fn take_up(&self, notice: &Notice) -> Result<(), Fault> {
-        let books = self.ledger.books();
-        let Some((merchant, transaction)) = self.meant(books, notice).await? else {
-            self.tally.add(Count::Strange);
-            tracing::warn!(key = notice.key, "a notification is about nothing that is known here");
-            return Ok(());
-        };
-        let Some((attempt, provider)) = self.attempt(merchant, transaction).await? else {
+    /// A notification is a hint to ask, never believed by itself.
+    async fn take_up(
+        &self,
+        (merchant, transaction): (MerchantId, TransactionId),
+        notice: &Notice,
+    ) -> Result<(), Untaken> {
+        let Some((mut attempt, provider, refund)) = self.attempt(merchant, transaction).await?
+        else {
             return Ok(());
         };
         let gateway = match self.connections.find(merchant, &provider).await? {
             Found::Live(gateway) | Found::Disabled(gateway) => gateway,
-            Found::Broken(_) | Found::Nothing => return Ok(()),
+            Found::Broken(why) => return Err(Untaken::Unasked(why)),
+            Found::Nothing => return Ok(()),
         };
         if !gateway.can_be_asked() {
             let Some(mut outcome) = notice.says.clone() else { return Ok(()) };
@@ -46,6 +87,9 @@ impl Pay {
             let report = Report { outcome, by: Reporter::Notification, look_again_ms: 0 };
             self.order(merchant, transaction, Command::Report(report)).await?;
             return Ok(());
+        }
+        if let Err(why) = self.connections.address(gateway.as_ref(), &mut attempt, &refund) {
+            return Err(Untaken::Unasked(why));
         }
         let found = learn::ask(gateway.as_ref(), &attempt, self.rules.timeout, &self.tally).await;
         // What is not definite is no news: the payout may be under way right now, and its lease
@@ -61,8 +105,8 @@ impl Pay {
                 | Outcome::Acknowledged { .. }
                 | Outcome::CalledOff { .. },
             )
-            | Finding::Missing
-            | Finding::NoAnswer(_) => return Ok(()),
+            | Finding::Missing => return Ok(()),
+            Finding::NoAnswer(why) => return Err(Untaken::Unasked(why)),
         };
         note(&attempt, &definite);
         let report = Report { outcome: definite, by: Reporter::Gateway, look_again_ms: 0 };
@@ -70,44 +114,12 @@ impl Pay {
         Ok(())
     }
 
-    /// Which transaction a notification is about: by our own key first, then by the provider's
-    /// name of it; of the connection that it came in by and no other.
-    async fn meant(
-        &self,
-        books: &dyn Store,
-        notice: &Notice,
-    ) -> Result<Option<(MerchantId, TransactionId)>, StoreError> {
-        let by_key = match &notice.key {
-            Some(key) => books.transaction_by_key(key.clone()).await?,
-            None => None,
-        };
-        let Some((merchant, provider)) = &notice.through else { return Ok(by_key) };
-        if let Some((owner, transaction)) = by_key {
-            let row = books.transaction(owner, transaction).await?;
-            let fits = row.is_some_and(|row| match row.movement {
-                Movement::Back(row) => owner == *merchant && row.provider == *provider,
-                Movement::In(_) => false,
-            });
-            return Ok(fits.then_some((owner, transaction)));
-        }
-        let Some(reference) = notice.reference.clone() else { return Ok(None) };
-        let filter = TransactionFilter {
-            kinds: vec![TransactionKind::Refund],
-            provider: Some(provider.clone()),
-            provider_reference: Some(reference),
-            ..TransactionFilter::default()
-        };
-        let page = Page { after: None, before: None, limit: 1, oldest_first: false };
-        let found = books.transactions(*merchant, filter, page).await?;
-        Ok(found.rows.first().map(|row| (*merchant, TransactionId(row.number()))))
-    }
-
-    /// The attempt as it stands in the books, with its provider.
+    /// The attempt as it stands in the books, with its provider and its refund.
     async fn attempt(
         &self,
         merchant: MerchantId,
         transaction: TransactionId,
-    ) -> Result<Option<(Attempt, String)>, StoreError> {
+    ) -> Result<Option<(Attempt, String, Refund)>, StoreError> {
         let books = self.ledger.books();
         let Some(row) = books.transaction(merchant, transaction).await? else { return Ok(None) };
         let Movement::Back(back) = row.movement else { return Ok(None) };
@@ -115,6 +127,7 @@ impl Pay {
             return Ok(None);
         };
         let Some(refund) = books.refund(merchant, back.refund).await? else { return Ok(None) };
-        Ok(attempt_of(&book, &refund, &back).map(|attempt| (attempt, back.provider.clone())))
+        let attempt = attempt_of(&book, &refund, &back);
+        Ok(attempt.map(|attempt| (attempt, back.provider.clone(), refund)))
     }
 }

@@ -7,8 +7,9 @@ use refundry_domain::ids::{MerchantId, TransactionId};
 
 use crate::gateways::Gateways;
 
-/// How many hints wait in memory; what is beyond is found in the store later.
-const WAITING_MOST: usize = 8_192;
+/// How many hints of one lane wait in memory; what is beyond is found in the store later. As many
+/// as one look brings, and few enough that the lanes of slow providers leave room to all others.
+const LANE_MOST: usize = 2_048;
 /// Below this there is room again. With what is in flight it stays under one look's rows, so that
 /// every look finds something new if there is anything.
 const ROOM: usize = 256;
@@ -86,8 +87,8 @@ impl Lanes {
             self.open(place.clone(), usual);
         }
         let Some(lane) = self.lanes.get_mut(place) else { return };
-        if self.waiting.len() >= WAITING_MOST {
-            self.overflowed = true;
+        if lane.queue.len() >= LANE_MOST {
+            self.overflowed |= !self.waiting.contains(&payout.1);
         } else if self.waiting.insert(payout.1) {
             lane.queue.push_back(payout);
         }

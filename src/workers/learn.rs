@@ -83,7 +83,8 @@ pub fn taken_back(attempt: &Attempt, outcome: Outcome) -> Outcome {
 }
 
 /// Sends an attempt once more whose first send may have arrived. A no that the first send itself
-/// may have brought about, or that speaks of our credentials, says nothing about the first.
+/// may have brought about, or that speaks of our credentials or of another account than the first
+/// send went through, says nothing about the first.
 async fn pay_again(
     gateway: &dyn Gateway,
     attempt: &Attempt,
@@ -92,7 +93,11 @@ async fn pay_again(
 ) -> Outcome {
     let outcome = pay(gateway, attempt, stage, tally).await;
     if let Outcome::Declined(Failure {
-        code: FailureCode::InvalidRequest | FailureCode::AlreadyRefunded,
+        code:
+            FailureCode::InvalidRequest
+            | FailureCode::AlreadyRefunded
+            | FailureCode::PaymentNotFound
+            | FailureCode::LimitExceeded,
         message,
     }) = &outcome
     {

@@ -15,7 +15,7 @@ use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::{Command, Target};
 use refundry_domain::ids::{MerchantId, Timestamp, TransactionId};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
-use refundry_domain::refund::{RefundTransaction, TransactionState};
+use refundry_domain::refund::{Refund, RefundTransaction, TransactionState};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -333,12 +333,13 @@ impl Pay {
             Answered::Replayed(_) | Answered::KeyReused => return Ok(()),
         };
         let started = subject(&book).filter(|row| row.state == TransactionState::Processing);
-        let Some((row, attempt)) = started.and_then(|row| {
-            attempt_of(&book, book.refund.as_ref()?, row).map(|attempt| (row, attempt))
+        let Some((refund, row, mut attempt)) = started.and_then(|row| {
+            let refund = book.refund.as_ref()?;
+            attempt_of(&book, refund, row).map(|attempt| (refund, row, attempt))
         }) else {
             return Ok(());
         };
-        let (outcome, wait_ms) = self.outcome(row, &attempt, until).await;
+        let (outcome, wait_ms) = self.outcome(refund, row, &mut attempt, until).await;
         self.tally.outcome(&outcome);
         note(&attempt, &outcome);
         let look_again_ms = wait_ms.unwrap_or_else(|| self.look_again_ms(row.sends));
@@ -354,8 +355,9 @@ impl Pay {
 
     async fn outcome(
         &self,
+        refund: &Refund,
         row: &RefundTransaction,
-        attempt: &Attempt,
+        attempt: &mut Attempt,
         until: Timestamp,
     ) -> (Outcome, Option<i64>) {
         let now = self.ledger.now();
@@ -371,12 +373,9 @@ impl Pay {
             now,
             timeout: self.rules.timeout.min(Duration::from_millis(left)),
         };
-        let gateway = match self.connections.find(attempt.merchant, &row.provider).await {
-            Ok(Found::Live(gateway)) => gateway,
-            Ok(Found::Disabled(gateway)) => {
-                let outcome = learn::switched_off(gateway.as_ref(), attempt, stage, &self.tally);
-                return (outcome.await, Some(self.spread(SWITCHED_OFF_MS)));
-            }
+        let (gateway, is_on) = match self.connections.find(attempt.merchant, &row.provider).await {
+            Ok(Found::Live(gateway)) => (gateway, true),
+            Ok(Found::Disabled(gateway)) => (gateway, false),
             Ok(Found::Broken(why)) => {
                 let message = format!("The gateway {:?} cannot be used: {why}.", row.provider);
                 return (Outcome::NotTaken { message }, Some(self.spread(SWITCHED_OFF_MS)));
@@ -387,7 +386,15 @@ impl Pay {
                 return (Outcome::NotTaken { message }, None);
             }
         };
-        self.through_breaker(gateway.as_ref(), attempt, stage).await
+        if let Err(why) = self.connections.address(gateway.as_ref(), attempt, refund) {
+            let message = format!("Nothing was sent: {why}.");
+            return (Outcome::NotTaken { message }, Some(self.spread(SWITCHED_OFF_MS)));
+        }
+        if is_on {
+            return self.through_breaker(gateway.as_ref(), attempt, stage).await;
+        }
+        let outcome = learn::switched_off(gateway.as_ref(), attempt, stage, &self.tally);
+        (outcome.await, Some(self.spread(SWITCHED_OFF_MS)))
     }
 
     /// Calls the provider unless it is left alone for now, and notes whether it answers.

@@ -15,8 +15,8 @@ const server = await Server.start();
 const browser = await Browser.start();
 const rows = await shop(server, receiver);
 const person = await browser.person(server);
-const shots = async (name, path) => {
-  for (const scheme of ["light", "dark"]) {
+const shots = async (name, path, schemes = ["light", "dark"]) => {
+  for (const scheme of schemes) {
     for (const [size, width] of [["wide", 1280], ["narrow", 360]]) {
       await person.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
       await person.page.setViewport({ width, height: width === 360 ? 740 : 900 });
@@ -49,6 +49,12 @@ for (const [name, path] of pages(rows)) if (!only || only === name) await shots(
 const list = await server.get(`/v1/deliveries?endpoint=${rows.hook.id}`);
 const [, endpoint, event] = list.data[0].id.split("_");
 if (!only || only === "delivery") await shots("delivery", `/console/webhooks/whe_${endpoint}/evt_${event}`);
+// What a customer sees, in each language; few looks, for who looks often is slowed down.
+for (const [language, scheme] of [["en", "light"], ["de", "dark"], ["pl", "light"]]) {
+  if (only && only !== "bank-details") break;
+  await person.page.setExtraHTTPHeaders({ "accept-language": language });
+  await shots(`bank-details-${language}`, rows.link, [scheme]);
+}
 await browser.stop();
 await server.stop();
 await receiver.stop();

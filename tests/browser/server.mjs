@@ -76,7 +76,7 @@ export class Server {
   /** A call of the API; fails when it does. */
   async call(method, path, body, key = KEY) {
     const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
-    if (method === "POST" && /^\/v1\/(refunds|orders|returns|bulk)|\/(spend|undo)$/.test(path)) {
+    if (method === "POST" && /^\/v1\/(refunds|orders|returns|bulk)|\/(spend|undo)$/.test(path) && !path.endsWith("/information_link")) {
       headers["idempotency-key"] = crypto.randomUUID();
     }
     const sent = body === undefined ? undefined : JSON.stringify(body);

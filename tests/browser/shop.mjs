@@ -38,6 +38,18 @@ export async function shop(server, receiver) {
   const doubtful = await server.order("1005", [card("75.00", "sandbox_pend_then_succeed_100asks")], { customer: customer("Donald", "c-11") });
   const large = await server.order("1006", [card("1234567.89", "ch_1006")], { customer: customer("Margaret", "c-12") });
 
+  await server.call("PATCH", "/v1/settings", { ask_bank_details: true, debtor: { name: "The shop", iban: "DE89370400440532013000", bic: null } });
+  const euros = await server.order("1009", [card("90.00", "ch_1009")], { currency: "EUR", customer: customer("Katherine", "c-13") });
+  const transfer = (amount) => server.refund(euros, { amount, to: "bank_transfer", reason: "defective" });
+  const asked = await transfer("11.00");
+  for (const amount of ["12.00", "13.00"]) {
+    const { id } = await transfer(amount);
+    await server.call("POST", `/v1/refunds/${id}/information`, { iban: "PL61109010140000071219812874", account_holder: "Katherine" });
+    await server.settled({ id }, "processing");
+    if (amount === "12.00") await server.post("/v1/bank_transfer_files", {});
+  }
+  const { url: link } = await server.post(`/v1/refunds/${asked.id}/information_link`);
+
   const done = await server.refund(paid, { amount: "9.99", reason: "requested_by_customer" });
   const failed = await server.refund(refused, { amount: "20.00", reason: "defective" });
   const owed = await server.refund(outside, { amount: "12.00", reason: "wrong_item" });
@@ -58,7 +70,7 @@ export async function shop(server, receiver) {
   await server.key(["read"], "clerk who only looks");
   await until("the webhook was told", () => receiver.got.length > 3);
   await until("the refunds are counted", async () => (await server.get("/v1/reports/refunds")).complete);
-  return { hook, two, paid, refused, outside, doubtful, large, done, failed, owed, slow, proposed, second, goods, credit, account, spend, gift };
+  return { hook, asked, link, two, paid, refused, outside, doubtful, large, done, failed, owed, slow, proposed, second, goods, credit, account, spend, gift };
 }
 
 /** Every page, with rows of the shop in it. */
@@ -81,6 +93,7 @@ export function pages(rows) {
     ["refund-proposed", `/console/refunds/${rows.proposed.id}`],
     ["refund-failed", `/console/refunds/${rows.failed.id}`],
     ["refund-credited", `/console/refunds/${rows.credit.id}`],
+    ["refund-asked", `/console/refunds/${rows.asked.id}`],
     ["refund-done", `/console/refunds/${rows.done.id}`],
     ["to-confirm", "/console/confirm"],
     ["outside-payouts", "/console/owed"],
@@ -95,6 +108,7 @@ export function pages(rows) {
     ["credit", `/console/credits/${rows.account}`],
     ["credit-undo", `/console/credits/${rows.account}?undo=${rows.spend.id}`],
     ["gift-card", `/console/credits/${rows.gift}`],
+    ["transfers", "/console/transfers"],
     ["webhooks", "/console/webhooks"],
     ["webhook", `/console/webhooks/${rows.hook.id}`],
     ["gateways", "/console/gateways?connector=stripe"],

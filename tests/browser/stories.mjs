@@ -235,6 +235,38 @@ for (const script of [true, false]) {
       });
     }));
 
+    test("a customer gets the link, gives an account, and the transfer goes into a file", () => as({ script }, async (clerk) => {
+      await server.call("PATCH", "/v1/settings", { ask_bank_details: true, debtor: { name: "The shop", iban: "DE89370400440532013000", bic: null } });
+      const order = await server.order(reference(), [card("30.00")], { currency: "EUR" });
+      const refund = await server.refund(order, { amount: "12.00", to: "bank_transfer" });
+      await clerk.open(`/console/refunds/${refund.id}`);
+      await clerk.press("Show the customer's link");
+      const link = await clerk.text(".notice code");
+      assert.match(link, /^\/bank-details\//);
+
+      const customer = await browser.person(server, { script });
+      await customer.open(link);
+      await customer.fill("#account_holder", "Katherine");
+      await customer.fill("#iban", "PL61 1090 1014 0000 0712 1981 2874");
+      await Promise.all([customer.page.waitForNavigation(), customer.page.click("form button")]);
+      await customer.leave();
+      await server.settled(refund, "processing");
+
+      await clerk.open(`/console/refunds/${refund.id}`);
+      assert.match(await clerk.text(), /ends in 2874/);
+      await clerk.open("/console/transfers");
+      assert.match(await clerk.text(), /1 transfer can stand in a file/);
+      await clerk.press("Make file");
+      assert.match(await clerk.text(), /The file was made/);
+      const file = await clerk.page.$eval("a[href*='/transfers/btf_']", (one) => one.href);
+      const cookies = (await clerk.page.cookies()).map((one) => `${one.name}=${one.value}`).join("; ");
+      const answer = await fetch(file, { headers: { cookie: cookies } });
+      assert.match(answer.headers.get("content-disposition"), /attachment; filename="btf_\d+\.xml"/);
+      const xml = await answer.text();
+      assert.match(xml, /PL61109010140000071219812874/);
+      await server.call("PATCH", `/v1/transactions/${refund.transactions[0].id}`, { state: "succeeded" });
+    }));
+
     test("a form that is sent twice takes effect once", () => as({ script }, async (clerk) => {
       const order = await server.order(reference(), [card("20.00")]);
       await clerk.open(`/console/orders/${order.id}/refund`);

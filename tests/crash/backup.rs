@@ -81,12 +81,22 @@ fn a_backup_under_load_is_whole_and_sends_nothing_until_somebody_decides() {
     let asked = client.post("/v1/refunds", "after", &refund_body(&order, 1)).unwrap().good();
     assert_eq!(asked["state"], "pending");
     assert!(server.terminate().success());
+    let second = home.path().join("second");
+    std::fs::create_dir(&second).unwrap();
+    let file = second.join("refundry.db");
+    assert!(run(&["backup", "--to", file.to_str().unwrap()], &restored).status.success());
 
-    assert_eq!(verified(&restored, &["--accept"])["clean"], true);
-    let server = Server::start_with(&restored, HASTE);
-    until_settled(&mut server.client(&key));
-    assert!(server.terminate().success());
-    assert_eq!(verified(&restored, &[])["clean"], true);
+    let path = format!("/v1/refunds/{}", asked["id"].as_str().unwrap());
+    for (books, becomes) in [(&restored, "succeeded"), (&second, "needs_attention")] {
+        // In the second books it is old, and may have been paid after they were copied.
+        assert_eq!(verified(books, &["--accept"])["clean"], true);
+        let server = Server::start_with(books, HASTE);
+        let mut client = server.client(&key);
+        until_settled(&mut client);
+        assert_eq!(client.get(&path).unwrap().good()["state"], becomes);
+        assert!(server.terminate().success());
+        assert_eq!(verified(books, &[])["clean"], true);
+    }
 }
 
 /// An older copy beside the anchor would look as good as the books that were lost.

@@ -169,6 +169,31 @@ fn a_failing_fsync_loses_nothing_that_was_acknowledged() {
     check_after_the_fault(&data, &key, acknowledged);
 }
 
+/// What SQLite had moved out of its log and the disk then lost would be in neither: the log begins
+/// again once a later sync succeeds, and a system reports a failed one only once.
+#[test]
+fn a_failing_fsync_of_the_database_file_ends_writes_and_keeps_the_log() {
+    let home = TempDir::new().unwrap();
+    let data = home.path().join("data");
+    let server = Server::start(&data);
+    let key = admin_key(&data);
+    let mut client = server.client(&key);
+    let order = register(&mut client, "1", 1_000_000, "ch");
+    let file = data.join("refundry.db");
+    let injection = "fsync,fdatasync:error=EIO:when=1";
+    let Some(fault) = Fault::of_file(&server, injection, Some(&file)) else { return };
+    let acknowledged = refund_until_refused(&mut client, &order, 5_000);
+    assert!(acknowledged > 0);
+    let ready = client.get("/readyz").unwrap();
+    assert_eq!(ready.status, 503, "{}", String::from_utf8_lossy(&ready.body));
+    drop(fault);
+    let log = fs::metadata(data.join("refundry.db-wal")).unwrap().len();
+    assert!(server.terminate().success());
+    let kept = fs::metadata(data.join("refundry.db-wal")).map_or(0, |file| file.len());
+    assert_eq!(kept, log, "a stop does not move it either");
+    check_after_the_fault(&data, &key, acknowledged);
+}
+
 /// A developer's machine may lack what a fault needs; CI may not.
 fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "{why} here");
@@ -210,6 +235,11 @@ struct Fault(Child);
 impl Fault {
     /// `None` where there is no strace, or it may not look into other processes.
     fn of(server: &Server, injection: &str) -> Option<Fault> {
+        Fault::of_file(server, injection, None)
+    }
+
+    /// As [`Fault::of`], of calls that concern one file.
+    fn of_file(server: &Server, injection: &str, file: Option<&Path>) -> Option<Fault> {
         let pid = server.pid().to_string();
         let inject = format!("inject={injection}");
         let mut command = Command::new("strace");
@@ -224,6 +254,9 @@ impl Fault {
             "-p",
             &pid,
         ]);
+        if let Some(file) = file {
+            command.arg("-P").arg(file);
+        }
         let Ok(mut strace) = command.stderr(Stdio::piped()).spawn() else {
             skip("there is no strace");
             return None;

@@ -5,7 +5,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::server::{
-    Client, Server, admin_key, all_refunds, refund_body, register, run, until, until_settled,
+    Client, Server, admin_key, all_refunds, refund_body, refundry, register, run, until,
+    until_settled,
 };
 
 /// Whoever may configure gateways could otherwise call whatever stands beside the server.
@@ -23,6 +24,16 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         let server = Server::start_with(&data, variables);
+        let client = server.client(&admin_key(&data));
+        Place { dir, server, client }
+    }
+
+    /// SIGKILL, and a new process over the same books at the same address.
+    fn killed(self, variables: &[(&str, &str)]) -> Place {
+        let Place { dir, server, .. } = self;
+        let (data, address) = (dir.path().join("data"), server.address.to_string());
+        server.kill();
+        let server = Server::start_as(refundry(), &address, &data, variables);
         let client = server.client(&admin_key(&data));
         Place { dir, server, client }
     }
@@ -112,6 +123,41 @@ fn refundry_pays_through_refundry() {
         provider.verified();
         shop.verified();
     }
+}
+
+/// Whichever side dies while payouts are on their way: each is paid once there, and known as paid here.
+#[test]
+fn a_kill_of_either_side_pays_nothing_twice() {
+    const THERE: [(&str, &str); 3] =
+        [QUICK, ("REFUNDRY_PAYOUTS_TIMEOUT_MS", "500"), ("REFUNDRY_PAYOUTS_LEASE_MS", "1500")];
+    let here = [THERE[0], THERE[1], THERE[2], ALLOWED];
+    let mut provider = Place::start(&THERE);
+    let mut shop = Place::start(&here);
+    let uid = paid_at(&mut provider, "p-1");
+    connect(&mut shop, &provider, "beyag");
+    let order = ordered(&mut shop, "first", "beyag", &uid);
+    for round in 0..4 {
+        let before = all_refunds(&mut provider.client).len();
+        for index in 1..=15 {
+            ask(&mut shop, &order, round * 15 + index);
+        }
+        until("some have come", || all_refunds(&mut provider.client).len() > before);
+        if round % 2 == 0 {
+            provider = provider.killed(&THERE);
+        } else {
+            shop = shop.killed(&here);
+        }
+    }
+    until_settled(&mut shop.client);
+    until_settled(&mut provider.client);
+    let (mut asked, mut paid) = (states(&mut shop.client), states(&mut provider.client));
+    asked.sort_unstable();
+    paid.sort_unstable();
+    assert_eq!(asked.len(), 60);
+    assert!(asked.iter().all(|(_, state)| state == "succeeded"), "{asked:?}");
+    assert_eq!(asked, paid);
+    provider.verified();
+    shop.verified();
 }
 
 /// A merchant's admin would have the server call whatever stands beside it.

@@ -13,6 +13,9 @@ use serde_json::Value;
 /// Nothing here takes longer, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The connection was closed before a byte of the answer came.
+const UNANSWERED: &str = "the connection was closed without an answer";
+
 /// Any free port of this machine.
 pub const LOCAL: &str = "127.0.0.1:0";
 
@@ -159,7 +162,14 @@ impl Client {
     }
 
     fn send(&mut self, method: &str, path: &str, key: &str, body: &str) -> io::Result<Answer> {
+        let kept = self.stream.is_some();
         let answer = self.exchange(method, path, key, body);
+        let Err(error) = &answer else { return answer };
+        self.stream = None;
+        // A server closes connections that were idle for long, perhaps at this very moment: as any
+        // client, ask once more by a new one, where asking twice is asking once.
+        let again = kept && error.to_string() == UNANSWERED && (method == "GET" || !key.is_empty());
+        let answer = if again { self.exchange(method, path, key, body) } else { return answer };
         if answer.is_err() {
             self.stream = None;
         }
@@ -195,7 +205,9 @@ impl Client {
 fn read_answer(stream: &mut BufReader<TcpStream>) -> io::Result<Answer> {
     let broken = || io::Error::new(io::ErrorKind::UnexpectedEof, "the answer broke off");
     let mut line = String::new();
-    stream.read_line(&mut line)?;
+    if stream.read_line(&mut line)? == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, UNANSWERED));
+    }
     let status = line.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or_else(broken)?;
     let (mut length, mut replayed) = (None, false);
     loop {

@@ -1,7 +1,9 @@
 //! Starting and stopping: what an operator meets first.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::server::{
@@ -103,9 +105,12 @@ fn sigterm_finishes_what_is_under_way() {
         answer.unwrap().good();
     }
     assert!(server.terminate().success());
+    let began = Instant::now();
     let server = Server::start(&data);
     let mut client = server.client(&key);
     until_settled(&mut client);
+    let lease = Duration::from_secs(60);
+    assert!(began.elapsed() < lease / 2, "what was under way was left to its lease");
     let refunds = all_refunds(&mut client);
     assert_eq!(refunds.len(), 20);
     assert!(refunds.iter().all(|refund| refund["state"] == "succeeded"));
@@ -113,4 +118,84 @@ fn sigterm_finishes_what_is_under_way() {
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     assert_eq!((&record["payouts"], &record["calls"]), (&20.into(), &20.into()));
     assert_eq!(record["asks"], 0, "nothing was left in doubt by the stop");
+}
+
+/// A key that leaked could not be ended while the server is down, or its secret would be shown again.
+#[test]
+fn keys_are_made_listed_and_ended_without_a_server() {
+    let home = TempDir::new().unwrap();
+    let data = home.path().join("data");
+    assert!(Server::start(&data).terminate().success());
+    let keys = |arguments: &[&str]| -> Vec<Value> {
+        let mut command = refundry();
+        command.args(["keys", "--json", "--data"]).arg(&data).args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let made = keys(&["create", "--name", "shop", "--scopes", "read", "--rate", "50"]).remove(0);
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    assert_eq!((&made["name"], &made["rate_per_second"]), (&"shop".into(), &50.into()));
+    let listed = |revoked: bool| {
+        let all = keys(&["list"]);
+        let row = all.iter().find(|row| row["id"] == id).unwrap();
+        assert_eq!(row["revoked"], revoked, "{row}");
+        assert!(!Value::from(all.clone()).to_string().contains(secret), "shown once");
+    };
+    listed(false);
+    let server = Server::start(&data);
+    assert_eq!(server.client(secret).get("/v1/orders").unwrap().status, 200);
+    assert_eq!(server.client(secret).get("/v1/keys").unwrap().status, 403, "it may only read");
+    assert!(server.terminate().success());
+    keys(&["revoke", id]);
+    listed(true);
+    let server = Server::start(&data);
+    assert_eq!(server.client(secret).get("/v1/orders").unwrap().status, 401);
+    drop(server);
+    let mut command = refundry();
+    let unknown = command.args(["keys", "--data"]).arg(&data).args(["revoke", "key_1"]).output();
+    assert_eq!(unknown.unwrap().status.code(), Some(2));
+}
+
+/// A nightly check would say that altered books are right, and books that an operator wants to go on
+/// from would never send again.
+#[test]
+fn verify_says_by_its_exit_code_what_it_found_and_an_operator_decides() {
+    let home = TempDir::new().unwrap();
+    let data = home.path().join("data");
+    let lived = |reference: &str| {
+        let server = Server::start(&data);
+        let mut client = server.client(&admin_key(&data));
+        let order = register(&mut client, reference, 1_000, "ch");
+        client.post("/v1/refunds", reference, &refund_body(&order, 100)).unwrap().good();
+        until_settled(&mut client);
+        assert!(server.terminate().success());
+    };
+    let verify = |arguments: &[&str]| {
+        let output = run(&[&["verify"], arguments].concat(), &data);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    lived("1");
+    let (code, said) = verify(&[]);
+    assert!(code == Some(0) && said.contains("nothing was altered"), "{code:?}: {said}");
+    let (database, older) = (data.join("refundry.db"), home.path().join("older"));
+    std::fs::copy(&database, &older).unwrap();
+    lived("2");
+    std::fs::copy(&older, &database).unwrap();
+    let (code, said) = verify(&[]);
+    assert!(code == Some(1) && said.contains("--accept"), "{code:?}: {said}");
+    assert_eq!(verify(&[]).0, Some(1), "to look is not to decide");
+    assert_eq!(verify(&["--accept"]).0, Some(0));
+    assert_eq!(verify(&[]).0, Some(0));
+
+    let books = rusqlite::Connection::open(&database).unwrap();
+    assert_eq!(books.execute("UPDATE refunds SET amount = amount + 1", []).unwrap(), 1);
+    drop(books);
+    let (code, said) = verify(&["--json"]);
+    let found: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &found["clean"]), (Some(1), &false.into()), "{said}");
+    assert_eq!(found["findings"][0]["kind"], "refund", "{said}");
+    assert_eq!(verify(&["--accept"]).0, Some(1), "what was altered is not accepted away");
+    assert_eq!(run(&["verify"], &home.path().join("nowhere")).status.code(), Some(2));
 }

@@ -116,6 +116,36 @@ class Node:
                 pass
 
 
+class Probe:
+    """A plain write, again and again, at each node that is left: when PostgreSQL itself takes them
+    again, which is the database's part of the interruption."""
+
+    def __init__(self, psql, nodes):
+        self.psql, self.nodes, self.promoted, self.wrote = psql, nodes, None, None
+        self.threads = [threading.Thread(target=self.watch, args=(node,), daemon=True) for node in nodes]
+
+    def ask(self, node, sql):
+        asked = subprocess.run(
+            [self.psql, "-h", "127.0.0.1", "-p", str(node.pg), "-U", "postgres", "-d", "probe", "-Atc", sql],
+            capture_output=True, text=True, env={**os.environ, "PGCONNECT_TIMEOUT": "2"})
+        return asked.stdout.strip() if asked.returncode == 0 else None
+
+    def watch(self, node):
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self.wrote is None:
+            if self.ask(node, "SELECT pg_is_in_recovery()") == "f":
+                self.promoted = self.promoted or time.monotonic()
+                # In strict mode it is acknowledged once a standby has it.
+                if self.ask(node, "INSERT INTO writes VALUES (now())") is not None:
+                    self.wrote = self.wrote or time.monotonic()
+                    return
+            time.sleep(0.05)
+
+    def start(self):
+        for thread in self.threads:
+            thread.start()
+
+
 class Storm:
     def __init__(self, ports, orders):
         self.ports, self.orders = ports, orders
@@ -255,12 +285,18 @@ def main():
             assert status == 201, order
             orders.append(order["id"])
 
+        probe = Probe(bins[-1] + "/psql", [node for node in nodes if node is not primary])
+        for database, sql in (("postgres", "CREATE DATABASE probe"), ("probe", "CREATE TABLE writes (at timestamptz)")):
+            subprocess.run([probe.psql, "-h", "127.0.0.1", "-p", str(primary.pg), "-U", "postgres",
+                            "-d", database, "-c", sql], check=True, capture_output=True)
+
         storm = Storm(doors, orders)
         storm.run()
         time.sleep(BEFORE)
         acknowledged = len(storm.made)
         killed = time.monotonic()
         primary.die()
+        probe.start()
         print(f"killed the primary ({primary.name}) after {acknowledged} acknowledged refunds", flush=True)
         until("refunds are acknowledged again", lambda: storm.times and storm.times[-1] > killed + 1.0
               and any(at > killed + 2.0 for at in storm.times[-5:]))
@@ -269,7 +305,11 @@ def main():
         for thread in storm.threads:
             thread.join()
         times = sorted(storm.times)
-        gap = max(after - before for before, after in zip(times, times[1:]) if after > killed)
+        gap, last, first = max((after - before, before, after)
+                               for before, after in zip(times, times[1:]) if after > killed)
+        assert probe.promoted and probe.wrote, "no node took a plain write"
+        parts = (f"a standby was promoted {probe.promoted - killed:.1f} s after the kill, a plain INSERT was "
+                 f"acknowledged after {probe.wrote - killed:.1f} s, and a refund after {first - killed:.1f} s")
 
         def settled():
             for state in ("pending", "processing"):
@@ -302,7 +342,7 @@ def main():
         result = (f"{len(refunds)} refunds acknowledged by two replicas, {acknowledged} of them before the "
                   f"primary was killed; all there, each paid once ({totals['payouts']} payouts, {paid} cents), "
                   f"verify clean. Longest time without an acknowledgement: {gap:.1f} s "
-                  f"(Patroni: ttl 20 s, loop 2 s).")
+                  f"(Patroni: ttl 20 s, loop 2 s): {parts}.")
         print(result)
         if given.write_result:
             version = subprocess.run([bins[-1] + "/postgres", "--version"], capture_output=True, text=True)

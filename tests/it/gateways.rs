@@ -20,6 +20,7 @@ use crate::harness::payouts::SandboxPayouts;
 fn attempt(key: &str, minor: i64) -> Attempt {
     let currency = Currency::parse("EUR").unwrap();
     Attempt {
+        account: None,
         merchant: MerchantId(1),
         transaction: TransactionId(7),
         payment: TransactionId(2),

@@ -346,3 +346,23 @@ fn a_row_that_cannot_be_read_is_named_with_its_line_and_field() {
     let cut = [0x1f, 0x8b, 8, 0, 0];
     assert!(matches!(plan_of(&cut[..]), Err(FileProblem::Unreadable(_))));
 }
+
+/// Another file with the same invoices would be taken for imported, and what it says be lost.
+#[tokio::test]
+async fn an_invoice_with_other_content_is_named_and_not_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = "1,A,Cup,3,2011-01-01T10:00:00,3.00,7,UK\n";
+    let plan = |rows: &str| plan_of(format!("{HEADER}{rows}").as_bytes()).unwrap();
+    let world = World::open(directory.path());
+    world.import(&plan(rows)).await;
+    let books = world.books().await;
+    let caller = Caller::internal(MERCHANT, "import");
+    for (was, is) in [("Cup,3", "Cup,4"), ("3.00", "3.01"), ("T10", "T11"), (",A,", ",B,")] {
+        let other = plan(&rows.replace(was, is));
+        let refused = replay(&world.ledger, &caller, &other, &|_, _, _| ()).await;
+        let why = refused.err().map(|problem| problem.to_string()).unwrap_or_default();
+        assert!(why.contains("invoice 1 was imported before with other content"), "{is}: {why}");
+    }
+    assert_eq!(world.books().await, books);
+    world.close().await;
+}

@@ -17,6 +17,7 @@ mod harness;
 mod import;
 mod native;
 mod outbound;
+mod outcomes;
 mod outside;
 mod providers;
 mod replicas;

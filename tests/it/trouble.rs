@@ -1,16 +1,16 @@
 //! Payouts while something around them is gone, forgotten or damaged.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use refundry::testing::gateways::{Finding, Gateways};
-use refundry::testing::workers::Count;
-use refundry_domain::outcome::Outcome;
+use refundry::testing::workers::{Count, Pay, Rules};
+use refundry_domain::outcome::{Failure, FailureCode, Outcome};
 use refundry_domain::refund::State;
 use tokio::sync::{mpsc, watch};
 
 use crate::harness::liar::{Act, Liar};
+use crate::harness::log::Log;
 use crate::harness::payouts::Payouts;
 use crate::harness::store::Directory;
 
@@ -42,6 +42,46 @@ async fn what_is_not_found_after_keys_are_forgotten_is_not_sent_again() {
         at.after(hours * HOUR_MS).await;
         assert_eq!((liar.calls().len(), at.state(refund).await), (calls, state), "{hours} hours");
         assert_eq!(at.left(refund).await.get(), 9_000, "the amount stays with the refund");
+    }
+}
+
+/// A provider that refuses the second send because it has paid the first would have the refund
+/// fail, and its amount paid again.
+#[tokio::test]
+async fn a_no_to_the_second_send_proves_nothing_of_the_first() {
+    for code in [FailureCode::AlreadyRefunded, FailureCode::InvalidRequest] {
+        let (liar, at) = world(true, false).await;
+        let no = Outcome::Declined(Failure { code, message: "no".to_owned() });
+        liar.will([Act::PayAndHang, Act::Say(no)]);
+        let refund = at.refund("liar", "ch_1").await;
+        at.pay.tick().await;
+        at.after(1_000).await;
+        assert_eq!(
+            (at.state(refund).await, liar.calls().len()),
+            (State::Processing, 2),
+            "{code:?}"
+        );
+        assert_eq!(at.left(refund).await.get(), 9_000, "the amount stays with the refund");
+        at.after(4_000).await;
+        assert_eq!((at.state(refund).await, liar.payouts()), (State::Succeeded, 1), "{code:?}");
+    }
+}
+
+/// A call that outlasts its lease would be made by another server too while it goes on.
+#[tokio::test]
+async fn a_call_is_over_before_its_lease_is() {
+    let lease = Duration::from_secs(3);
+    for (lease_ms, calls) in [(3_000, 1), (1_000, 0)] {
+        let (liar, at) = world(true, true).await;
+        liar.will([Act::Hang]);
+        let refund = at.refund("liar", "ch_1").await;
+        let rules = Rules { timeout: Duration::from_secs(30), lease_ms, concurrency: 0 };
+        let (ledger, connections) = (at.ledger.clone(), at.connections.clone());
+        let pay = Pay::new(ledger, connections, rules, 9, at.tally.clone());
+        let over = tokio::time::timeout(lease, pay.tick()).await;
+        assert_eq!(over.expect("the call is given up within its lease"), 1);
+        assert_eq!(liar.calls().len(), calls, "a lease of {lease_ms} ms");
+        assert_eq!(at.state(refund).await, State::Processing);
     }
 }
 
@@ -108,17 +148,14 @@ async fn a_damaged_book_stops_no_other_expiry() {
 #[tokio::test]
 async fn what_a_provider_says_is_cleaned_before_it_is_logged() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _here = tracing::subscriber::set_default(subscriber);
+    let _here = log.listen();
     let (liar, at) = world(true, true).await;
     let message = "cannot reach issuer of 4111 1111 1111 1111\u{1b}[31m now".to_owned();
     liar.will([Act::Say(Outcome::Unknown { message, lost: false })]);
     let refund = at.refund("liar", "ch_1").await;
     at.pay.tick().await;
     assert_eq!(at.state(refund).await, State::Processing);
-    let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let said = log.text();
     assert!(said.contains("a payout's outcome is not known yet"), "{said}");
     assert!(!said.contains("4111") && !said.contains('\u{1b}'), "{said}");
 }
@@ -132,19 +169,6 @@ async fn damage(at: Payouts, sql: &str) -> Payouts {
         assert_eq!(books.changes(), 1, "nothing was damaged by {sql}");
     })
     .await
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Payouts {

@@ -62,6 +62,7 @@ pub fn register(
         subject: None,
         work: None,
         account: None,
+        day: None,
     };
     let changes = Changes {
         order: Some(Mark::New),

@@ -13,7 +13,7 @@ use crate::outcome::{Failure, FailureCode};
 use crate::policy::Wanted;
 use crate::refund::{
     AskedBy, Destination, Execution, Part, Refund, RefundTransaction, State, TransactionState,
-    Weight,
+    WaitsFor, Weight,
 };
 use crate::refusal::Refusal;
 
@@ -30,7 +30,8 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
     let split = allocate(&draft.book, resolved.amount, ask.payment, resolved.field)?;
     let asked = ask.execution.or(ask.paid.as_ref().map(|_| Execution::Manual));
     let shares = with_execution(draft, &split, ask.to, asked, context)?;
-    let state = opening_state(draft, &shares, resolved.amount, ask, context)?;
+    let (state, waits_for) = opening_state(draft, &shares, resolved.amount, ask, context)?;
+    let counted_on = (state != State::Unconfirmed).then(|| draft.count(resolved.amount)).flatten();
     let id = RefundId(context.numbers.take());
     let refund = Refund {
         id,
@@ -54,6 +55,8 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
         information_due: (state == State::RequiresInformation)
             .then(|| outside::information_due(context)),
         metadata: ask.metadata.clone(),
+        waits_for,
+        counted_on: counted_on.clone(),
         requested_by: context.by.to_owned(),
         confirmed_by: (state != State::Unconfirmed).then(|| context.by.to_owned()),
         created_at: context.now,
@@ -73,6 +76,7 @@ pub fn request(draft: &mut Draft, ask: &Ask, context: &mut Context<'_>) -> Resul
         amount,
         shares: held,
         parts: taken,
+        counted_on,
     });
     outside::tell_all(draft, context);
     outside::watch(draft, false, context);
@@ -211,16 +215,23 @@ fn opening_state(
     amount: Minor,
     ask: &Ask,
     context: &Context<'_>,
-) -> Result<State, Refusal> {
-    let approval = context.policy.needs_approval(amount, draft.book.order.currency);
-    match ask.confirm.or(ask.paid.as_ref().map(|_| true)) {
-        Some(true) if approval && !ask.may_approve => return Err(Refusal::ApprovalRequired),
-        Some(false) => return Ok(State::Unconfirmed),
-        None if approval => return Ok(State::Unconfirmed),
-        Some(true) | None => {}
+) -> Result<(State, Option<WaitsFor>), Refusal> {
+    let (currency, day) = (draft.book.order.currency, draft.book.day.as_ref());
+    let approval = context.policy.needs_approval(amount, currency, day);
+    match (ask.confirm.or(ask.paid.as_ref().map(|_| true)), approval) {
+        (Some(true), Some(why)) if !ask.may_approve => {
+            return Err(Refusal::ApprovalRequired { why });
+        }
+        (Some(false), _) => return Ok((State::Unconfirmed, Some(WaitsFor::Confirmation))),
+        (None, Some(why)) => return Ok((State::Unconfirmed, Some(why))),
+        (Some(true), _) | (None, None) => {}
     }
     let asks = ask.paid.is_none() && outside::asks_for_account(ask.to, shares, context);
-    Ok(if asks { State::RequiresInformation } else { state_once_confirmed(draft, shares, context) })
+    let state = match asks {
+        true => State::RequiresInformation,
+        false => state_once_confirmed(draft, shares, context),
+    };
+    Ok((state, None))
 }
 
 pub fn state_once_confirmed(
@@ -374,8 +385,9 @@ pub fn confirm(
         outside::notify_only(draft.refund().to, Some(execution), context)?;
         check_gateway(execution, &provider, context)?;
     }
-    if context.policy.needs_approval(amount, currency) && !may_approve {
-        return Err(Refusal::ApprovalRequired);
+    let needed = context.policy.needs_approval(amount, currency, draft.book.day.as_ref());
+    if let Some(why) = needed.filter(|_| !may_approve) {
+        return Err(Refusal::ApprovalRequired { why });
     }
     let shares: Vec<(usize, Minor, Execution)> = held(draft)
         .into_iter()
@@ -387,6 +399,7 @@ pub fn confirm(
         .collect();
     let state = state_once_confirmed(draft, &shares, context);
     draft.refund().confirmed_by = Some(context.by.to_owned());
+    draft.refund().counted_on = draft.count(amount);
     move_held(draft, |execution| opening(state, execution), context);
     credit::pay(draft, context)
 }
@@ -418,18 +431,37 @@ pub fn cancel(
     context: &mut Context<'_>,
 ) -> Result<(), Refusal> {
     checks::note("reason", reason)?;
-    let open_by_hand = draft.refund().state == State::Processing
-        && draft.refund().transactions.iter().filter(|row| !row.superseded).all(|row| {
-            row.execution == Execution::Manual && row.state == TransactionState::Requested
-        });
-    if !open_by_hand {
-        let cancelable = [State::Unconfirmed, State::RequiresInformation, State::Pending];
-        must_be(draft, &cancelable, "canceled")?;
+    let refund = draft.refund();
+    let sent =
+        refund.transactions.iter().any(|row| row.state.weight() == Weight::Held && row.sends > 0);
+    let untouched = refund.transactions.iter().filter(|row| !row.superseded).all(is_untouched);
+    if sent || !(refund.state == State::Processing && untouched) {
+        let cancelable: &[State] = if sent {
+            &[]
+        } else {
+            &[State::Unconfirmed, State::RequiresInformation, State::Pending]
+        };
+        must_be(draft, cancelable, "canceled")?;
     }
     let message = reason.unwrap_or("Canceled before it was handed over.").to_owned();
     let failure = Failure { code: FailureCode::Canceled, message };
+    draft.count_no_more();
     end_held(draft, TransactionState::Canceled, &failure, context);
     Ok(())
+}
+
+/// Whether nobody has done anything yet for a transaction that is under way: it is paid by hand, or
+/// certainly never reached its provider, which may be gone for good.
+fn is_untouched(row: &RefundTransaction) -> bool {
+    match row.execution {
+        Execution::Manual => row.state == TransactionState::Requested,
+        Execution::Automatic => {
+            let open =
+                matches!(row.state, TransactionState::Pending | TransactionState::Processing);
+            open && row.sends == 0
+        }
+        Execution::Notify | Execution::Internal => false,
+    }
 }
 
 pub fn end_held(draft: &mut Draft, to: TransactionState, failure: &Failure, context: &Context<'_>) {

@@ -86,6 +86,27 @@ impl Draft {
         self.book.refund.as_mut().expect("the command's target is a refund")
     }
 
+    /// The refund counts on the merchant's day, where days have a limit; answers with which it is.
+    pub fn count(&mut self, amount: Minor) -> Option<String> {
+        let currency = self.book.order.currency;
+        let day = self.book.day.as_mut()?;
+        day.add(amount, currency);
+        self.changes.day = true;
+        Some(day.date.clone())
+    }
+
+    /// What was decided and called off on one day leaves room for as much on it.
+    pub fn count_no_more(&mut self) {
+        let (amount, currency) = (self.refund().amount, self.refund().currency);
+        let Some(day) = &mut self.book.day else { return };
+        let counted = self.book.refund.as_mut().map(|refund| &mut refund.counted_on);
+        if let Some(counted) = counted.filter(|on| on.as_deref() == Some(&*day.date)) {
+            *counted = None;
+            day.take_back(amount, currency);
+            self.changes.day = true;
+        }
+    }
+
     fn mark_payment(&mut self, index: usize, context: &Context<'_>) {
         self.book.payments[index].updated_at = context.now;
         if !self.changes.payments.iter().any(|(marked, _)| *marked == index) {
@@ -297,6 +318,7 @@ impl Draft {
         };
         refund.failure.clone_from(&failure);
         let (id, amount, refunded) = (refund.id, refund.amount, refund.refunded);
+        let counted_on = refund.counted_on.clone();
         let released = if to.is_final() { self.release_lines() } else { Vec::new() };
         self.mark_refund(context);
         self.touch_order(context);
@@ -312,6 +334,7 @@ impl Draft {
             released,
             retaken: steps.retaken,
             failure,
+            counted_on,
         }));
         outside::tell(self, &told, context);
         outside::purge_once_settled(self);

@@ -45,6 +45,7 @@ pub fn hold(shop: &Shop) {
         });
         assert_eq!(usize::try_from(row.by_hand).unwrap(), by_hand.count(), "by hand");
     }
+    days(shop);
     work(shop);
     numbers(shop);
     vault::hold(shop);
@@ -75,6 +76,22 @@ fn payments(shop: &Shop) {
     let order = &shop.book.order;
     let balances = [order.captured, order.held, order.refunded, order.blocked].map(units);
     assert_eq!(balances, sums, "the order's balances");
+}
+
+/// A day is what counts on it, which is never what only waits.
+fn days(shop: &Shop) {
+    for refund in shop.refunds.values() {
+        let told = &shop.replay.refunds[&refund.id.0].counted_on;
+        assert_eq!(*told, refund.counted_on, "the day by the facts");
+        assert!(refund.state != State::Unconfirmed || told.is_none(), "{refund:?} counts");
+    }
+    for (date, day) in &shop.days {
+        let counts = |refund: &&Refund| refund.counted_on.as_ref() == Some(date);
+        let rows: Vec<&Refund> = shop.refunds.values().filter(counts).collect();
+        assert_eq!(usize::try_from(day.refunds).unwrap(), rows.len(), "refunds of {day:?}");
+        let sum: i128 = rows.iter().map(|refund| units(refund.amount)).sum();
+        assert_eq!(i128::from(day.of(shop.book.order.currency)), sum, "amounts of {day:?}");
+    }
 }
 
 fn lines(shop: &Shop) {
@@ -193,6 +210,10 @@ pub fn predicted(shop: &Shop, step: &Step, after: Option<&Refund>) {
             let rows = refund.transactions.iter();
             let held: Vec<_> = rows.map(|row| (row.payment.0, units(row.amount))).collect();
             assert_eq!(held, shares, "how {amount} is split");
+            assert_eq!(refund.waits_for, oracle::waits_for(shop, ask, amount), "why it waits");
+            let today = shop.policy.daily.is_set().then(|| shop.date());
+            let decided = refund.state != State::Unconfirmed;
+            assert_eq!(refund.counted_on, today.filter(|_| decided), "the day it counts on");
         }
         Command::Report(report) => {
             let before = &shop.refunds[&step.refund.unwrap()];
@@ -202,14 +223,21 @@ pub fn predicted(shop: &Shop, step: &Step, after: Option<&Refund>) {
                 assert_eq!(new.state, expected, "{old:?} after {report:?}");
             }
         }
+        Command::Cancel { .. } => {
+            let on = shop.refunds[&step.refund.unwrap()].counted_on.clone();
+            let kept = !shop.policy.daily.is_set() || on != Some(shop.date());
+            assert_eq!(after.unwrap().counted_on, on.filter(|_| kept), "what a cancel gives back");
+        }
+        Command::Confirm { .. } => {
+            let today = shop.policy.daily.is_set().then(|| shop.date());
+            assert_eq!(after.unwrap().counted_on, today, "a confirmed one counts");
+        }
         Command::RegisterOrder(_)
         | Command::RecordPayment(_)
         | Command::ChangeOrder(_)
         | Command::OpenReturn(_)
         | Command::ChangeReturn(_)
         | Command::ChangeRefund(_)
-        | Command::Confirm { .. }
-        | Command::Cancel { .. }
         | Command::Retry
         | Command::GiveInformation { .. }
         | Command::Expire

@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use refundry_domain::command::Command;
 use refundry_domain::event::Fact;
 use refundry_domain::outcome::Outcome;
-use refundry_domain::refund::{Execution, Refund, State};
+use refundry_domain::refund::{Execution, Refund, State, WaitsFor};
 
 use crate::random::{Random, Scale};
 use crate::store::{Shop, Step};
@@ -53,7 +53,7 @@ fn any_history_keeps_the_books_right() {
     let by_worker = ["Start", "Report"];
     let states = State::ALL.map(|state| format!("{state:?}"));
     let names = commands.iter().chain(&later).chain(&by_worker).map(|name| (*name).to_owned());
-    let names = names.chain(["told".to_owned()]);
+    let names = names.chain(["told".to_owned(), "over the day".to_owned()]);
     assert!(reached.get("closed").is_some_and(|count| *count > 10), "returns close: {reached:?}");
     let credit = ["Credit", "Reversal", "Spend", "Undo"].map(|kind| format!("{kind} of credit"));
     for what in names.chain(states).chain(credit).chain(["half Reversed".to_owned()]) {
@@ -145,6 +145,10 @@ fn take(shop: &mut Shop, step: &Step, reached: &mut Reached) {
                 *reached.entry(format!("{:?}", moved.to)).or_default() += 1;
             }
             Fact::RefundRequested { state, .. } => {
+                let waits = step_refund_waits(shop, fact);
+                if waits == Some(WaitsFor::DailyLimit) {
+                    *reached.entry("over the day".to_owned()).or_default() += 1;
+                }
                 *reached.entry(format!("{state:?}")).or_default() += 1;
             }
             Fact::RefundMoved(_)
@@ -171,6 +175,11 @@ fn take(shop: &mut Shop, step: &Step, reached: &mut Reached) {
     if let (Some(before), Some(id)) = (before, step.refund) {
         only_forward(&before, &shop.refunds[&id]);
     }
+}
+
+fn step_refund_waits(shop: &Shop, fact: &Fact) -> Option<WaitsFor> {
+    let Fact::RefundRequested { refund, .. } = fact else { return None };
+    shop.refunds[&refund.0].waits_for
 }
 
 /// What is settled stays settled, but for what was paid and is taken back.

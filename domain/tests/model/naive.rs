@@ -76,6 +76,7 @@ pub struct Refund {
     pub state: State,
     pub amount: i128,
     pub refunded: i128,
+    pub counted_on: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -118,9 +119,10 @@ impl Replay {
             Fact::ReturnChanged { return_id, state } => {
                 self.returns.insert(return_id.0, *state);
             }
-            Fact::RefundRequested { refund, state, amount, shares, parts, .. } => {
+            Fact::RefundRequested { refund, state, amount, shares, parts, counted_on, .. } => {
                 let amount = i128::from(amount.get());
-                let row = Refund { state: *state, amount, refunded: 0 };
+                let counted_on = counted_on.clone();
+                let row = Refund { state: *state, amount, refunded: 0, counted_on };
                 assert!(self.refunds.insert(refund.0, row).is_none(), "requested twice");
                 self.hold(refund.0, shares);
                 self.take(parts, 1);
@@ -134,6 +136,7 @@ impl Replay {
                 let row = self.refunds.get_mut(&moved.refund.0).unwrap();
                 assert_eq!(row.state, moved.from, "moved from where it is");
                 row.state = moved.to;
+                row.counted_on.clone_from(&moved.counted_on);
                 assert_eq!(row.amount, i128::from(moved.amount.get()), "amount of {moved:?}");
                 self.shift(moved.refund.0, &moved.moves);
                 self.hold(moved.refund.0, &moved.shares);

@@ -9,7 +9,7 @@ use refundry_domain::order::LineKind;
 use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::policy::Approval;
 use refundry_domain::refund::{
-    Destination, Execution, Refund, RefundTransaction, State, TransactionState,
+    Destination, Execution, Refund, RefundTransaction, State, TransactionState, WaitsFor,
 };
 use refundry_domain::returns::ReturnState;
 
@@ -25,7 +25,7 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
         Command::Confirm { may_approve } => {
             let refund = shop.find(step.refund?);
             let amount = i128::from(refund.amount.get());
-            let approved = *may_approve || !needs_approval(shop, amount);
+            let approved = *may_approve || needs_approval(shop, amount).is_none();
             let gateways = refund.transactions.iter().all(|row| {
                 let told = matches!(row.execution, Execution::Automatic | Execution::Internal)
                     && shop.policy.notify_only.covers(refund.to);
@@ -38,12 +38,9 @@ pub fn accepted(shop: &Shop, step: &Step) -> Option<bool> {
         }
         Command::Cancel { .. } => {
             let refund = shop.find(step.refund?);
-            let by_hand = refund.state == State::Processing
-                && live(refund).all(|row| {
-                    row.execution == Execution::Manual && row.state == TransactionState::Requested
-                });
+            let untouched = refund.state == State::Processing && live(refund).all(is_untouched);
             let early = [State::Unconfirmed, State::RequiresInformation, State::Pending];
-            Some(by_hand || early.contains(&refund.state))
+            Some(untouched || early.contains(&refund.state))
         }
         Command::Retry => Some(can_retry(shop, shop.find(step.refund?))),
         Command::GiveInformation { .. } => {
@@ -185,13 +182,40 @@ fn has_gateway(shop: &Shop, execution: Execution, provider: &str) -> bool {
     execution != Execution::Automatic || pays(shop, provider)
 }
 
-fn needs_approval(shop: &Shop, amount: i128) -> bool {
-    match &shop.policy.approval {
+fn needs_approval(shop: &Shop, amount: i128) -> Option<WaitsFor> {
+    let currency = shop.book.order.currency;
+    let large = match &shop.policy.approval {
         Approval::Never => false,
         Approval::Always => true,
-        Approval::Above(limits) => limits
-            .get(&shop.book.order.currency)
-            .is_some_and(|limit| amount > i128::from(limit.get())),
+        Approval::Above(limits) => {
+            limits.get(&currency).is_some_and(|limit| amount > i128::from(limit.get()))
+        }
+    };
+    let (count, sum) = decided_today(shop);
+    let daily = &shop.policy.daily;
+    let many = daily.refunds.is_some_and(|most| count + 1 > i128::from(most));
+    let much = daily.amounts.get(&currency);
+    let much = much.is_some_and(|most| sum + amount > i128::from(most.get()));
+    match (large, many || much) {
+        (true, _) => Some(WaitsFor::Approval),
+        (false, true) => Some(WaitsFor::DailyLimit),
+        (false, false) => None,
+    }
+}
+
+/// How many refunds count today and what they come to, from the facts alone.
+pub fn decided_today(shop: &Shop) -> (i128, i128) {
+    let today = shop.date();
+    let rows = shop.replay.refunds.values().filter(|row| row.counted_on.as_ref() == Some(&today));
+    rows.fold((0, 0), |(count, sum), row| (count + 1, sum + row.amount))
+}
+
+/// Why a refund that was just asked for waits, or none when it is decided at once.
+pub fn waits_for(shop: &Shop, ask: &Ask, amount: i128) -> Option<WaitsFor> {
+    match ask.confirm.or(ask.paid.as_ref().map(|_| true)) {
+        Some(true) => None,
+        Some(false) => Some(WaitsFor::Confirmation),
+        None => needs_approval(shop, amount),
     }
 }
 
@@ -289,7 +313,7 @@ pub fn amount_of(shop: &Shop, ask: &Ask) -> Option<i128> {
         return None;
     }
     let at_once = ask.confirm == Some(true) || paid;
-    let needed = needs_approval(shop, amount);
+    let needed = needs_approval(shop, amount).is_some();
     let refused = at_once && !ask.may_approve && needed;
     let proposed = ask.confirm == Some(false) || (ask.confirm.is_none() && !paid && needed);
     let full = !proposed && overflows(shop, ask.to, execution, amount);
@@ -460,4 +484,11 @@ fn can_retry(shop: &Shop, refund: &Refund) -> bool {
     };
     let gateways = again.iter().all(sendable);
     money && lines && gateways
+}
+
+/// Nobody can have paid it yet: it is asked of a person, or was certainly never sent.
+fn is_untouched(row: &RefundTransaction) -> bool {
+    let asked = row.execution == Execution::Manual && row.state == TransactionState::Requested;
+    let open = pot(row.state) == Pot::Held;
+    asked || (row.execution == Execution::Automatic && open && row.sends == 0)
 }

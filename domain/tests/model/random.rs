@@ -10,7 +10,7 @@ use refundry_domain::ids::{ReturnId, TransactionId};
 use refundry_domain::money::{Currency, Exact, Minor, Percent};
 use refundry_domain::order::{Customer, LineKind, Metadata, PaymentKind};
 use refundry_domain::outcome::{Failure, FailureCode, Outcome, Report, Reporter};
-use refundry_domain::policy::{Abilities, Approval, NotifyOnly, Policy};
+use refundry_domain::policy::{Abilities, Approval, DailyLimit, NotifyOnly, Policy};
 use refundry_domain::refund::{Destination, Execution};
 
 /// SplitMix64: small, seeded, and quick enough in a debug build.
@@ -71,6 +71,16 @@ pub fn policy(random: &mut Random) -> Policy {
         )])),
         _ => Approval::Never,
     };
+    let daily = DailyLimit {
+        refunds: random.one_in(4).then(|| random.pick(&[0, 1, 2, 3])),
+        amounts: match random.below(4) {
+            0 => BTreeMap::from([(
+                Currency::parse(random.pick(&["USD", "JPY"])).unwrap(),
+                Minor::new(random.up_to(1_500)).unwrap(),
+            )]),
+            _ => BTreeMap::new(),
+        },
+    };
     let mut providers = BTreeMap::new();
     for (name, usual) in [("sandbox", true), ("bank", true), ("ghost", false)] {
         let pays = if random.one_in(12) { !usual } else { usual };
@@ -83,6 +93,8 @@ pub fn policy(random: &mut Random) -> Policy {
     }
     Policy {
         approval,
+        daily,
+        time_zone: "UTC".to_owned(),
         providers,
         information_expiry_ms: 1_000,
         notify_only: NotifyOnly {

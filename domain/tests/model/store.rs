@@ -6,6 +6,7 @@ use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Mark, Queue, Work, WorkChange};
 use refundry_domain::command::Command;
 use refundry_domain::credit;
+use refundry_domain::day::{self, Day};
 use refundry_domain::decide::{Context, decide, register};
 use refundry_domain::ids::{MerchantId, Numbers, Timestamp, TransactionId};
 use refundry_domain::policy::Policy;
@@ -15,6 +16,8 @@ use refundry_domain::refusal::Refusal;
 use crate::naive::Replay;
 use crate::random::{self, Random, Scale};
 use crate::vault::Vault;
+
+const DAY_MS: i64 = 2_000;
 
 pub struct Shop {
     /// The order, its lines, payments and returns.
@@ -26,6 +29,8 @@ pub struct Shop {
     pub policy: Policy,
     pub replay: Replay,
     pub vault: Vault,
+    /// What was decided on each day, where days have a limit.
+    pub days: BTreeMap<String, Day>,
 }
 
 /// A command and what it is about.
@@ -69,8 +74,8 @@ impl Shop {
             changes.facts.iter().for_each(|fact| replay.apply(fact));
             let next = numbers.peek();
             let (refunds, work) = (BTreeMap::new(), BTreeMap::new());
-            let vault = Vault::default();
-            return Shop { book, refunds, work, next, now: 1_000, policy, replay, vault };
+            let (vault, days) = (Vault::default(), BTreeMap::new());
+            return Shop { book, refunds, work, next, now: 1_000, policy, replay, vault, days };
         }
     }
 
@@ -91,7 +96,18 @@ impl Shop {
         book.work = work.cloned();
         let wanted = credit::wanted(&book, &step.command);
         book.account = wanted.and_then(|wanted| self.vault.find(&wanted).cloned());
+        book.day = day::is_wanted(&self.policy, &step.command).then(|| self.today());
         book
+    }
+
+    /// Days are short here, so that a history sees some.
+    pub fn date(&self) -> String {
+        format!("1970-01-{:02}", 1 + self.now / DAY_MS)
+    }
+
+    pub fn today(&self) -> Day {
+        let date = self.date();
+        self.days.get(&date).cloned().unwrap_or_else(|| Day::new(date))
     }
 
     pub fn decide(&self, step: &Step) -> Result<(Book, Changes, i64), Refusal> {
@@ -116,6 +132,10 @@ impl Shop {
         assert_marks(&before.payments, &after.payments, &changes.payments, "payment");
         assert_marks(&before.returns, &after.returns, &changes.returns, "return");
         self.vault.write(before.account.as_ref(), after.account.as_ref(), &changes.credit);
+        assert_eq!(before.day != after.day, changes.day, "the day's mark");
+        if let Some(day) = after.day.clone().filter(|_| changes.day) {
+            self.days.insert(day.date.clone(), day);
+        }
         self.write_refund(step, before.refund.as_ref(), &after, changes);
         for change in &changes.work {
             match change {

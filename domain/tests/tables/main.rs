@@ -72,7 +72,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::MoreThanIsLeft { .. } => 33,
         Refusal::DestinationNotAvailable { .. } => 34,
         Refusal::ExecutionNotAvailable { .. } => 35,
-        Refusal::ApprovalRequired => 36,
+        Refusal::ApprovalRequired { .. } => 36,
         Refusal::Credit(_) => 37,
     }
 }

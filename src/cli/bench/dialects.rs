@@ -2,6 +2,7 @@
 
 use std::cell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,14 +10,15 @@ use serde_json::{Value, json};
 
 use super::cpu::{Watch, process_micros};
 use super::grow::{Books, Population};
-use super::load::{self, Connection, Make, request};
+use super::load::{self, Connection, Make, Then, request};
 use super::server::Server;
 use super::table::{Cell, Row, Table, permille};
 use super::{Bench, others, remove};
 use crate::cli::Failure;
 
-/// Enough that few requests in a row are about the same one.
-const ORDERS: usize = 500;
+/// Enough that few requests are about the same one, as it is with customers: some APIs look at what
+/// was given back before.
+const ORDERS: usize = 2_000;
 const CONNECTIONS: usize = 8;
 
 /// An order as each API names it.
@@ -31,6 +33,8 @@ struct Measured {
     api: &'static str,
     what: &'static str,
     make: Make,
+    /// What else the client asks before it knows as much as through the others.
+    then: Then,
     /// Whether the ones after it are compared with it.
     first: bool,
 }
@@ -49,7 +53,7 @@ impl Bench {
         let mut like = (0, 0);
         self.runs += 1;
         for row in rows(&Arc::new(orders), &key, &token(&server, &key).await?, self.runs) {
-            let cost = self.of(&server, &row.make).await?;
+            let cost = self.of(&server, &key, &row).await?;
             if row.first {
                 like = cost.1;
             }
@@ -70,18 +74,25 @@ impl Bench {
         Ok(())
     }
 
-    /// The median and the CPU of a request.
+    /// The median of a request, and its CPU until all that it has begun is done: payouts that go on
+    /// after the answer are as much of its work as those that the answer waits for.
     async fn of(
         &self,
         server: &Server,
-        make: &Make,
+        key: &str,
+        row: &Measured,
     ) -> Result<((&'static str, Cell), (u64, u64)), Failure> {
-        let warm = make.clone();
+        let warm = row.make.clone();
         let warm: Make = Arc::new(move |n| warm(n + (1 << 40)));
-        load::run(server.address, CONNECTIONS, self.time / 5, warm).await?;
+        let run = |make: Make, time| {
+            load::run_until(server.address, CONNECTIONS, time, make, row.then.clone())
+        };
+        run(warm, self.time / 5).await?;
+        self.paid_out(server, key, Instant::now()).await?;
         let watch = Watch::start(Some(server.process()));
         let cpu = process_micros(server.process());
-        let ran = load::run(server.address, CONNECTIONS, self.time, make.clone()).await?;
+        let ran = run(row.make.clone(), self.time).await?;
+        self.paid_out(server, key, Instant::now()).await?;
         let cpu = process_micros(server.process()).saturating_sub(cpu);
         Ok((others(&watch), (ran.permille(500), cpu * 1_000 / ran.count().max(1))))
     }
@@ -113,12 +124,21 @@ fn rows(orders: &Arc<Vec<Order>>, key: &str, token: &str, run: u64) -> Vec<Measu
         });
         make
     };
-    let row = |what, api, first, make| Measured { api, what, make, first };
+    let row = |what, api, first, make| {
+        let then: Then = Arc::new(|_| None);
+        Measured { api, what, make, then, first }
+    };
+    let settled = settled(&own);
     let json = "application/json";
     vec![
         row("ask for a refund", "/v1", true, post(&own, json, NATIVE)),
-        row("ask for a refund", "beGateway", false, post(&shop, json, BEGATEWAY)),
+        row("ask for a refund", "beGateway, async", false, post(&shop, json, BEGATEWAY_LATER)),
         row("ask for a refund", "Digital River", false, post(&own, json, DIGITAL_RIVER)),
+        Measured {
+            then: settled,
+            ..row("a refund's outcome", "/v1", true, post(&own, json, NATIVE))
+        },
+        row("a refund's outcome", "beGateway", false, post(&shop, json, BEGATEWAY)),
         row("propose a refund", "/v1", true, post(&own, json, PROPOSED)),
         row("propose a refund", "IdoSell", false, post(&api("x-api-key"), json, IDOSELL)),
         row("propose a refund", "IdoSell, SOAP", false, post(&own, "text/xml", SOAP)),
@@ -141,6 +161,22 @@ fn rows(orders: &Arc<Vec<Order>>, key: &str, token: &str, run: u64) -> Vec<Measu
     ]
 }
 
+fn of_parent(order: &Order, once: &str) -> Value {
+    let uid = format!("1-{:010x}", order.payment);
+    json!({"request": {"parent_uid": uid, "amount": 1, "reason": once}})
+}
+
+/// Asks for a refund of `/v1` until its provider has answered, as a client does who needs to know.
+fn settled(own: &(String, String)) -> Then {
+    let own = own.clone();
+    Arc::new(move |answer| {
+        let refund: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let open = ["pending", "processing"].contains(&refund["state"].as_str()?);
+        let path = format!("/v1/refunds/{}", refund["id"].as_str()?);
+        open.then(|| call("GET", &path, &own, None, ""))
+    })
+}
+
 /// The path and the body of a request about an order; no other has the same text after it.
 type Body = fn(&Order, &str) -> (String, String);
 
@@ -157,11 +193,10 @@ const RECORDED: Body = |order, once| {
                       "paid": {"provider_reference": once}});
     ("/v1/refunds".to_owned(), body.to_string())
 };
-const BEGATEWAY: Body = |order, once| {
-    let uid = format!("1-{:010x}", order.payment);
-    let body = json!({"request": {"parent_uid": uid, "amount": 1, "reason": once}});
-    ("/beyag/refunds".to_owned(), body.to_string())
-};
+const BEGATEWAY: Body =
+    |order, once| ("/beyag/refunds".to_owned(), of_parent(order, once).to_string());
+const BEGATEWAY_LATER: Body =
+    |order, once| ("/beyag/async/refunds".to_owned(), of_parent(order, once).to_string());
 const DIGITAL_RIVER: Body = |order, once| {
     let body =
         format!(r#"{{"orderId":"{}","currency":"EUR","amount":0.01,"reason":"{once}"}}"#, order.id);
@@ -200,7 +235,11 @@ fn call(
 ) -> Vec<u8> {
     let about = sent.map_or_else(String::new, |(kind, once)| {
         let length = body.len();
-        format!("content-type: {kind}\r\ncontent-length: {length}\r\nidempotency-key: {once}\r\n")
+        // The second is what beGateway's clients call the first.
+        format!(
+            "content-type: {kind}\r\ncontent-length: {length}\r\nidempotency-key: {once}\r\n\
+            requestid: {once}\r\n"
+        )
     });
     let head = format!("{method} {path} HTTP/1.1\r\nhost: bench\r\n{name}: {secret}\r\n");
     format!("{head}{about}\r\n{body}").into_bytes()

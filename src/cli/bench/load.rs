@@ -67,12 +67,29 @@ pub fn request(method: &str, path: &str, key: &str, once: Option<&str>, body: &s
     format!("{head}{once}{length}\r\n{body}").into_bytes()
 }
 
+/// What a client asks next, after an answer, before it has what it wants.
+pub type Then = Arc<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
+
+/// How long a client waits before it asks next.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Sends requests over so many connections for so long; every answer must be a success.
 pub async fn run(
     to: SocketAddr,
     connections: usize,
     time: Duration,
     make: Make,
+) -> Result<Latencies, Failure> {
+    run_until(to, connections, time, make, Arc::new(|_| None)).await
+}
+
+/// As [`run`]; a request has taken as long as all that follows it.
+pub async fn run_until(
+    to: SocketAddr,
+    connections: usize,
+    time: Duration,
+    make: Make,
+    then: Then,
 ) -> Result<Latencies, Failure> {
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
@@ -82,13 +99,17 @@ pub async fn run(
     let began = Instant::now();
     let mut tasks = JoinSet::new();
     for mut connection in open {
-        let (make, counter) = (make.clone(), counter.clone());
+        let (make, counter, then) = (make.clone(), counter.clone(), then.clone());
         tasks.spawn(async move {
             let mut nanos = Vec::new();
             while began.elapsed() < time {
                 let request = make(counter.fetch_add(1, Ordering::Relaxed));
                 let one = Instant::now();
-                connection.send(&request).await?;
+                let mut answer = connection.send(&request).await?;
+                while let Some(next) = then(&answer) {
+                    tokio::time::sleep(PAUSE).await;
+                    answer = connection.send(&next).await?;
+                }
                 nanos.push(self::nanos(one.elapsed()));
             }
             Ok::<_, Failure>(nanos)
@@ -126,14 +147,25 @@ impl Connection {
     }
 
     pub async fn exchange(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>), Failure> {
+        let (status, start, whole) = self.whole(request).await?;
+        Ok((status, whole[start..].to_vec()))
+    }
+
+    /// The head of the answer, whatever it says.
+    pub async fn head(&mut self, request: &[u8]) -> Result<String, Failure> {
+        let (_, start, whole) = self.whole(request).await?;
+        Ok(String::from_utf8_lossy(&whole[..start]).into_owned())
+    }
+
+    /// The status, where the body begins, and all of it.
+    async fn whole(&mut self, request: &[u8]) -> Result<(u16, usize, Vec<u8>), Failure> {
         self.write(request).await.map_err(|problem| broken(&problem))?;
         loop {
             if let Some((status, start, end)) = parse(&self.buffer)?
                 && self.buffer.len() >= end
             {
-                let body = self.buffer[start..end].to_vec();
-                self.buffer.drain(..end);
-                return Ok((status, body));
+                let whole = self.buffer.drain(..end).collect();
+                return Ok((status, start, whole));
             }
             if self.read().await.map_err(|problem| broken(&problem))? == 0 {
                 return Err(broken(&"it closed the connection"));

@@ -1,6 +1,7 @@
 //! `refundry bench`: how fast this program is on this machine, beside what the machine can do.
 
 mod bare;
+mod console;
 mod cpu;
 mod dialects;
 mod disk;
@@ -48,6 +49,7 @@ const ORDERS: u64 = 20_000;
 Examples:
   refundry bench --quick
   refundry bench --full --json > figures.json
+  refundry bench --console --seconds 1
   refundry bench --database postgres://localhost/bench")]
 pub struct Args {
     /// Print one JSON object instead of tables
@@ -65,6 +67,9 @@ pub struct Args {
     /// Measure the public APIs beside each other alone
     #[arg(long, conflicts_with = "full")]
     dialects: bool,
+    /// Measure the console's pages over a million refunds alone; with --database on PostgreSQL
+    #[arg(long, conflicts_with_all = ["full", "webhooks", "dialects"])]
+    console: bool,
     /// How long each row is measured
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
@@ -116,7 +121,10 @@ async fn bench(args: Args) -> Ended {
         (false, false) => &[10_000, 1_000_000],
         (false, true) => &[10_000, 1_000_000, 10_000_000],
     };
-    if let Some(url) = &args.database {
+    if args.console {
+        let refunds = if args.quick { 10_000 } else { 1_000_000 };
+        bench.console(refunds, args.database.as_deref()).await?;
+    } else if let Some(url) = &args.database {
         bench.postgres(url).await?;
     } else if args.webhooks {
         bench.webhooks().await?;

@@ -11,10 +11,9 @@ use crate::console::cell::Cell;
 use crate::console::csv;
 use crate::console::list::{self, Pager, Table, choices, pager, stretch_pager};
 use crate::console::proof::Ended;
-use crate::console::query::href;
 use crate::console::say;
 use crate::console::shell::Shell;
-use crate::console::visit::{Trouble, Visit, html, id, redirect, redirect_done};
+use crate::console::visit::{Trouble, Visit, html, id, redirect_done};
 use crate::dialects::shared::right::{Administers, Reads, Right};
 use crate::store::facts::Unlinked;
 use crate::store::{Event, EventFilter, Page as Part, Standing};
@@ -69,12 +68,11 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     if list::wants_csv(query) {
         return Ok(csv::of(&table, "events"));
     }
-    let problem = (query.text("busy") == Some("yes")).then_some(BUSY);
     let types = choices(query, "type", TYPES, |name| (name, name));
     let shell = visit.shell("Audit")?;
     let page = Page {
         verdicts: verdicts(&visit, &right, order).await?,
-        proof: proof(&visit, problem),
+        proof: proof(&visit),
         filters: vec![
             Filter::select("type", "Type", types),
             Filter::text(&visit, "order", "Order"),
@@ -94,14 +92,8 @@ struct ProofView {
     running: bool,
 }
 
-const BUSY: &str =
-    "Another verification is under way on this server. Begin again when it has ended.";
-
-fn proof(visit: &Visit, problem: Option<&str>) -> ProofView {
+fn proof(visit: &Visit) -> ProofView {
     let mut lines = Vec::new();
-    if let Some(text) = problem {
-        lines.push(Verdict { tone: "look", text: text.to_owned() });
-    }
     let Some(last) = visit.console.proofs.last(visit.session.merchant) else {
         let text = "No verification was asked for on this server since it was started.";
         lines.push(Verdict { tone: "quiet", text: text.to_owned() });
@@ -117,6 +109,9 @@ fn proof(visit: &Visit, problem: Option<&str>) -> ProofView {
     );
     let asked = format!("asked for by {} on {}", last.by, visit.say.clock(last.began));
     let (tone, text, findings) = match last.ended {
+        None if last.waits => {
+            ("busy", format!("It waits for those that were asked for before it, {asked}."), vec![])
+        }
         None => ("busy", format!("Under way, {asked}. Looked at so far: {looked}."), Vec::new()),
         Some((_, Ended::Failed(why))) => {
             ("bad", format!("It could not look, {asked}: {why}."), Vec::new())
@@ -147,12 +142,8 @@ fn proof(visit: &Visit, problem: Option<&str>) -> ProofView {
 /// Begins a verification; the page tells how it goes.
 pub async fn verify(visit: Visit) -> Result<Response, Trouble> {
     let right: Right<Administers> = visit.right()?;
-    let running = visit.console.proofs.last(right.caller().merchant);
-    let mine = running.is_some_and(|proof| proof.ended.is_none());
-    if mine || visit.console.proofs.begin(right) {
-        return Ok(redirect_done("/console/audit", "verifying"));
-    }
-    Ok(redirect(&href("/console/audit", &[("busy", "yes")])))
+    visit.console.proofs.begin(right);
+    Ok(redirect_done("/console/audit", "verifying"))
 }
 
 fn cells(visit: &Visit, event: &Event) -> Vec<Cell> {

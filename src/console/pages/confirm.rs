@@ -8,11 +8,12 @@ use refundry_domain::refund::State;
 
 use super::orders::refund_cells;
 use crate::console::ask;
+use crate::console::cell::Cell;
 use crate::console::form::sentence;
 use crate::console::list::{self, Pager, Table, pager};
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html, id};
-use crate::console::{csv, say};
+use crate::console::{csv, label, say};
 use crate::dialects::shared::right::{Reads, Right};
 use crate::store::RefundFilter;
 
@@ -30,20 +31,24 @@ struct Page<'a> {
 }
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    if list::wants_csv(&visit.query) {
+        let part = |visit: Visit| async move {
+            let (table, pager) = waiting(&visit).await?;
+            Ok::<_, Trouble>(csv::Part::of(table, pager))
+        };
+        return csv::export(visit, "to-confirm", part).await;
+    }
     page(&visit, None, Vec::new()).await
 }
 
-async fn page(
-    visit: &Visit,
-    did: Option<String>,
-    problems: Vec<String>,
-) -> Result<Response, Trouble> {
+/// The part of the list that an address asks for.
+async fn waiting(visit: &Visit) -> Result<(Table, Pager), Trouble> {
     let right: Right<Reads> = visit.right()?;
     let filter = RefundFilter { states: vec![State::Unconfirmed], ..RefundFilter::default() };
     let slice = right.refunds(filter, list::page(&visit.query)).await?;
     let titles = [
         "Refund",
-        "State",
+        "Waits for",
         "#Amount",
         "-Refunded",
         "Goes to",
@@ -58,18 +63,23 @@ async fn page(
     for refund in &slice.rows {
         let name = format!("ref_{}, {}", refund.id, say::money(refund.amount, refund.currency));
         let mut cells = refund_cells(&visit.say, refund);
-        // The state is that of the page.
-        cells.remove(1);
+        // The state is that of the page; why it waits is not.
+        cells[1] = Cell::text(refund.waiting_for().map_or("", label::waits_for));
         table.add_choice(format!("ref_{}", refund.id), name, cells);
     }
-    table.columns.remove(1);
-    if list::wants_csv(&visit.query) {
-        return Ok(csv::of(&table, "to-confirm"));
-    }
+    let pager = pager("/console/confirm", &visit.query, &slice, |refund| refund.id.0);
+    Ok((table, pager))
+}
+
+async fn page(
+    visit: &Visit,
+    did: Option<String>,
+    problems: Vec<String>,
+) -> Result<Response, Trouble> {
+    let (mut table, pager) = waiting(visit).await?;
     let shell = visit.shell("To confirm")?;
     table.choose = table.choose && (shell.writes || shell.approves);
     let status = if problems.is_empty() { 200 } else { 422 };
-    let pager = pager("/console/confirm", &visit.query, &slice, |refund| refund.id.0);
     html(status, &Page { shell: &shell, table, pager, did, problems })
 }
 

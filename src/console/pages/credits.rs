@@ -39,10 +39,18 @@ struct ListPage<'a> {
 }
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    if list::wants_csv(&visit.query) {
+        let part = |visit: Visit| async move {
+            let (table, pager) = accounts(&visit).await?;
+            Ok::<_, Trouble>(csv::Part::of(table, pager))
+        };
+        return csv::export(visit, "credit-accounts", part).await;
+    }
     listed(&visit, Draft::default()).await
 }
 
-async fn listed(visit: &Visit, draft: Draft) -> Result<Response, Trouble> {
+/// The part of the list that an address asks for.
+async fn accounts(visit: &Visit) -> Result<(Table, Pager), Trouble> {
     let right: Right<Reads> = visit.right()?;
     let query = &visit.query;
     let kinds: Vec<_> = query.all("kind").filter_map(AccountKind::parse).collect();
@@ -61,10 +69,12 @@ async fn listed(visit: &Visit, draft: Draft) -> Result<Response, Trouble> {
         let pager = stretch_pager(PATH, query, &stretch, &slice, |account| account.id.0);
         (slice, pager)
     };
-    let table = table(&visit.say, &slice.rows);
-    if list::wants_csv(query) {
-        return Ok(csv::of(&table, "credit-accounts"));
-    }
+    Ok((table(&visit.say, &slice.rows), pager))
+}
+
+async fn listed(visit: &Visit, draft: Draft) -> Result<Response, Trouble> {
+    let query = &visit.query;
+    let (table, pager) = accounts(visit).await?;
     let shell = visit.shell("Credit accounts")?;
     let words = |kind: AccountKind| (kind.name(), label::account(kind));
     let status = if draft.is_wrong() { 422 } else { 200 };
@@ -168,6 +178,16 @@ async fn find(visit: &Visit) -> Result<Account, Trouble> {
 
 pub async fn show(visit: Visit) -> Result<Response, Trouble> {
     let account = find(&visit).await?;
+    if list::wants_csv(&visit.query) {
+        let part = move |visit: Visit| {
+            let account = account.clone();
+            async move {
+                let (table, pager) = moves(&visit, &account, false).await?;
+                Ok::<_, Trouble>(csv::Part::of(table, pager))
+            }
+        };
+        return csv::export(visit, "credit-entries", part).await;
+    }
     let undoing = match visit.query.text("undo") {
         Some(name) => Some(undoing(&visit, &account, name).await?),
         None => None,
@@ -182,23 +202,16 @@ async fn page(
     fresh: Option<String>,
     draft: Draft,
 ) -> Result<Response, Trouble> {
-    let right: Right<Reads> = visit.right()?;
-    let of = EntriesOf::Account(account.id);
-    let slice = right.credit_entries(of, list::page(&visit.query)).await?;
     let name = format!("acc_{}", account.id);
     let path = place(account.id);
     let shell = visit.shell(&format!("{} {name}", label::account(account.kind)))?;
-    let entries = entries(visit, account, &slice.rows, shell.writes);
-    if list::wants_csv(&visit.query) {
-        return Ok(csv::of(&entries, "credit-entries"));
-    }
+    let (entries, pager) = moves(visit, account, shell.writes).await?;
     let status = if draft.is_wrong() { 422 } else { 200 };
     let page = AccountPage {
         kind: label::account(account.kind),
         currency: account.currency.code(),
         balance: Cell::money(account.balance, account.currency),
         facts: facts(&visit.say, account),
-        pager: pager(&path, &visit.query, &slice, |entry| entry.id.0),
         may_spend: shell.writes && !account.balance.is_zero() && undoing.is_none(),
         may_issue: shell.writes && account.kind == AccountKind::GiftCard && undoing.is_none(),
         has_code: account.code.is_some(),
@@ -206,6 +219,7 @@ async fn page(
         id: name,
         path,
         entries,
+        pager,
         undoing,
         fresh,
         draft,
@@ -230,6 +244,15 @@ fn facts(say: &Say, account: &Account) -> Vec<Fact> {
         Some(fact("Last moved", say.time(account.updated_at))),
     ];
     known.into_iter().flatten().collect()
+}
+
+/// What moved it, as far as an address asks for.
+async fn moves(visit: &Visit, account: &Account, writes: bool) -> Result<(Table, Pager), Trouble> {
+    let right: Right<Reads> = visit.right()?;
+    let of = EntriesOf::Account(account.id);
+    let slice = right.credit_entries(of, list::page(&visit.query)).await?;
+    let pager = pager(&place(account.id), &visit.query, &slice, |entry| entry.id.0);
+    Ok((entries(visit, account, &slice.rows, writes), pager))
 }
 
 fn entries(visit: &Visit, account: &Account, rows: &[Entry], writes: bool) -> Table {

@@ -15,6 +15,7 @@ use crate::console::list::{self, Choice, Table, choice};
 use crate::console::query::Query;
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html, redirect_done};
+use crate::dialects::shared::administers::IN_DOUBT;
 use crate::dialects::shared::right::{Administers, Right};
 use crate::gateways::connectors::{self, Connector, Field, Texts};
 use crate::gateways::sandbox;
@@ -284,7 +285,7 @@ pub async fn change(visit: Visit) -> Result<Response, Trouble> {
         Some("enable") => row.enabled = true,
         Some("disable") => row.enabled = false,
         Some(_) | None => {
-            let changed = configured(&right, &mut row, &visit.form)?;
+            let changed = configured(&right, &mut row, &visit.form).await?;
             return match changed {
                 Ok(with_secrets) => {
                     set(&right, row, with_secrets).await?;
@@ -301,7 +302,7 @@ pub async fn change(visit: Visit) -> Result<Response, Trouble> {
 }
 
 /// Puts the form into the row; says whether it has new credentials.
-fn configured(
+async fn configured(
     right: &Right<Administers>,
     row: &mut Connection,
     form: &Query,
@@ -324,6 +325,11 @@ fn configured(
         let place = first.map_or_else(String::new, |field| format!("secrets.{}", field.name));
         let why = "Write the credentials again with a new address.";
         return Ok(Err(Wrongs::one(&place, why)));
+    }
+    if connector.is_another_account(&row.settings, &settings)
+        && let Some(sent) = right.in_doubt(&row.name).await?
+    {
+        return Ok(Err(Wrongs::one("", format!("txn_{sent} {IN_DOUBT}"))));
     }
     row.settings = settings;
     if let Some(secrets) = &secrets {

@@ -32,7 +32,7 @@ pub async fn stream(visit: Visit) -> Result<Response, Trouble> {
     let began = Instant::now();
     let state = (right, after, place);
     let chunks = stream::unfold(state, move |(right, after, place)| async move {
-        let (text, after) = next(&right, after, began).await?;
+        let (text, after) = next(&right, after, began, place.gap()).await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), (right, after, place)))
     });
     let hello = stream::iter([Ok(Bytes::from_static(b"retry: 3000\n\n"))]);
@@ -43,7 +43,12 @@ pub async fn stream(visit: Visit) -> Result<Response, Trouble> {
 }
 
 /// What happened next, or that nothing did for a while; `None` ends the stream.
-async fn next(right: &Right<Reads>, after: i64, began: Instant) -> Option<(String, i64)> {
+async fn next(
+    right: &Right<Reads>,
+    after: i64,
+    began: Instant,
+    gap: Duration,
+) -> Option<(String, i64)> {
     let (mut commits, mut stopping) = (right.commits(), right.stopping());
     if *stopping.borrow() || began.elapsed() > LIFE {
         return None;
@@ -56,7 +61,7 @@ async fn next(right: &Right<Reads>, after: i64, began: Instant) -> Option<(Strin
         return Some((format!("id: {number}\ndata: {}\n\n", last.name), number));
     }
     tokio::select! {
-        _ = commits.changed() => {}
+        _ = commits.changed() => tokio::time::sleep(gap).await,
         _ = stopping.changed() => return None,
         () = tokio::time::sleep(POLL) => {}
     }

@@ -17,11 +17,13 @@ pub mod reports;
 pub mod returns;
 pub mod search;
 pub mod settings;
+pub mod transfers;
 pub mod webhooks;
 
 use askama::Template;
 use axum::response::Response;
 
+use super::csv;
 use super::list::{Pager, Table};
 use super::shell::Shell;
 use super::visit::{Trouble, Visit, html};
@@ -74,21 +76,29 @@ impl Filter {
 /// A list with its filter; most lists are no more than that.
 #[derive(Template)]
 #[template(path = "list.html")]
-pub struct ListPage<'a> {
-    pub shell: &'a Shell,
-    pub intro: &'a str,
+pub struct ListPage {
+    pub shell: Shell,
+    pub intro: &'static str,
     pub filters: Vec<Filter>,
     pub table: Table,
     pub pager: Pager,
     /// What to do first when there is nothing.
-    pub empty: &'a str,
+    pub empty: &'static str,
     pub problem: Option<String>,
 }
 
-/// Shows a list, or gives it as a CSV file.
-pub fn listed(visit: &Visit, page: &ListPage<'_>, file: &'static str) -> Result<Response, Trouble> {
-    if super::list::wants_csv(&visit.query) {
-        return Ok(super::csv::of(&page.table, file));
+/// Shows a page of a list, or gives all of it as a CSV file.
+pub async fn listed<F, H>(visit: Visit, file: &'static str, page: F) -> Result<Response, Trouble>
+where
+    F: Fn(Visit) -> H + Copy + Send + Sync + 'static,
+    H: Future<Output = Result<ListPage, Trouble>> + Send + 'static,
+{
+    if !super::list::wants_csv(&visit.query) {
+        return html(200, &page(visit).await?);
     }
-    html(200, page)
+    let part = move |visit: Visit| async move {
+        let page = page(visit).await?;
+        Ok::<_, Trouble>(csv::Part::of(page.table, page.pager))
+    };
+    csv::export(visit, file, part).await
 }

@@ -8,7 +8,7 @@ use refundry_domain::command::{Ask, Command, ItemAsk, ItemShare, LineRef, Stated
 use refundry_domain::ids::{OrderRef, ReturnId, TransactionId};
 use refundry_domain::money::{Exact, Percent};
 use refundry_domain::order::Metadata;
-use refundry_domain::refund::{Destination, Execution, Refund, State};
+use refundry_domain::refund::{Destination, Execution, Refund, State, WaitsFor};
 
 use super::orders::{find, line_name};
 use crate::console::ask;
@@ -163,9 +163,19 @@ fn shares(refund: &Refund) -> Split {
         },
     });
     let then = match refund.state {
-        State::Unconfirmed => {
-            "The amount is held now. Nothing moves until somebody confirms the refund."
-        }
+        State::Unconfirmed => match refund.waiting_for() {
+            Some(WaitsFor::DailyLimit) => {
+                "It is more than may be given back in a day. The amount is held until somebody \
+                who may approve confirms the refund."
+            }
+            Some(WaitsFor::Approval) => {
+                "The settings want it approved. The amount is held until somebody who may \
+                approve confirms the refund."
+            }
+            Some(WaitsFor::Confirmation) | None => {
+                "The amount is held now. Nothing moves until somebody confirms the refund."
+            }
+        },
         State::RequiresInformation => {
             "The customer has to give bank details first; the amount is held until then."
         }

@@ -19,6 +19,11 @@ use crate::dialects::shared::right::{Reads, Right};
 use crate::store::{OrderFilter, Page, RefundFilter, Slice, Sorted};
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    listed(visit, "orders", part).await
+}
+
+/// The part of the list that an address asks for.
+async fn part(visit: Visit) -> Result<ListPage, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let query = &visit.query;
     let (amount, problem) = list::amount(query);
@@ -60,8 +65,8 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         "No order matches. Orders come in through the API: POST /v1/orders registers one."
     };
     let shell = visit.shell("Orders")?;
-    let page = ListPage {
-        shell: &shell,
+    Ok(ListPage {
+        shell,
         intro: "What customers bought, and what of it was given back.",
         filters: vec![
             Filter::text(&visit, "reference", "Reference"),
@@ -75,8 +80,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         pager,
         empty,
         problem,
-    };
-    listed(&visit, &page, "orders")
+    })
 }
 
 pub fn table(say: &Say, orders: &[Order]) -> Table {
@@ -331,7 +335,7 @@ pub fn refund_cells(say: &Say, refund: &Refund) -> Vec<Cell> {
         Cell::pill(label::state(refund.state)),
         Cell::money(refund.amount, refund.currency),
         Cell::money(refund.refunded, refund.currency),
-        Cell::text(label::destination(refund.to)),
+        Cell::word(label::destination(refund.to)),
         Cell::text(label::execution(refund.execution)),
         say.time(refund.created_at),
         Cell::code(format!("ord_{}", refund.order))

@@ -27,6 +27,11 @@ const REFERENCE_MOST: usize = 200;
 const MESSAGE_MOST: usize = 1_000;
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    listed(visit, "outside-payouts", part).await
+}
+
+/// The part of the list that an address asks for.
+async fn part(visit: Visit) -> Result<ListPage, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let who = visit.query.text("who").unwrap_or("notify");
     let (states, execution) = match who {
@@ -72,8 +77,8 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         choice("manual", "Somebody by hand", who == "manual"),
         choice("attention", "Anybody: needs attention", who == "attention"),
     ];
-    let page = ListPage {
-        shell: &shell,
+    Ok(ListPage {
+        shell,
         intro: "Money that is paid outside Refundry. Report each payout once you know what became \
                 of it; its amount stays held until then.",
         filters: vec![Filter::select("who", "Who pays", whos)],
@@ -82,8 +87,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         empty: "Nobody owes an answer. Refunds come here that an outside platform or a person \
                 pays, and those whose outcome no machine can tell.",
         problem: None,
-    };
-    listed(&visit, &page, "outside-payouts")
+    })
 }
 
 #[derive(Template)]

@@ -6,11 +6,12 @@ use refundry_domain::command::{Command, RefundChange, Stated, Target};
 use refundry_domain::ids::{RefundId, Timestamp};
 use refundry_domain::money::Exact;
 use refundry_domain::refund::{
-    AskedBy, Destination, Execution, Refund, RefundTransaction, State, TransactionState,
+    AskedBy, Destination, Execution, Refund, RefundTransaction, State, TransactionState, WaitsFor,
 };
 
 use super::orders::refunds_table;
 use super::{Filter, ListPage, credits, listed};
+use crate::access::bank::BankDetails;
 use crate::console::ask::{self, Became, Done};
 use crate::console::cell::{Cell, Fact, fact, fact_of};
 use crate::console::form::{Draft, Wrongs};
@@ -19,7 +20,7 @@ use crate::console::list::{self, Pager, choices, pager, stretch_pager};
 use crate::console::say::{self, Say};
 use crate::console::shell::Shell;
 use crate::console::visit::{Trouble, Visit, html, redirect_done};
-use crate::dialects::shared::right::{Administers, Reads, Right};
+use crate::dialects::shared::right::{Administers, Reads, Right, Writes};
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
 use crate::store::{
     Bound, Comparison, Event, EventFilter, Measured, Page, RefundFilter, RefundSearch, Slice,
@@ -29,6 +30,10 @@ use crate::store::{
 const EVENTS: u32 = 50;
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    listed(visit, "refunds", part).await
+}
+
+async fn part(visit: Visit) -> Result<ListPage, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let query = &visit.query;
     let (amount, problem) = list::amount(query);
@@ -76,8 +81,8 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let states = choices(query, "state", &State::ALL, |it| (it.name(), label::state(it).0));
     let hows = choices(query, "execution", &Execution::ALL, |it| (it.name(), label::execution(it)));
     let tos = choices(query, "to", &Destination::ALL, |it| (it.name(), label::destination(it)));
-    let page = ListPage {
-        shell: &shell,
+    Ok(ListPage {
+        shell,
         intro: "Every refund that was asked for, newest first.",
         filters: vec![
             Filter::select("state", "State", states),
@@ -91,8 +96,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         pager,
         empty,
         problem,
-    };
-    listed(&visit, &page, "refunds")
+    })
 }
 
 /// The numbers of refunds made in a time: from the first, up to below the second.
@@ -166,6 +170,8 @@ struct RefundPage<'a> {
     attempts: Vec<Attempt>,
     steps: Vec<Step>,
     draft: Draft,
+    link: Option<LinkView>,
+    may_link: bool,
     may_confirm: bool,
     may_change: bool,
     may_cancel: bool,
@@ -180,10 +186,23 @@ async fn find(visit: &Visit) -> Result<Refund, Trouble> {
 
 pub async fn show(visit: Visit) -> Result<Response, Trouble> {
     let refund = find(&visit).await?;
-    page(&visit, &refund, Draft::default()).await
+    page(&visit, &refund, Draft::default(), None).await
 }
 
-async fn page(visit: &Visit, refund: &Refund, draft: Draft) -> Result<Response, Trouble> {
+/// The address for the customer, and until when it works.
+struct LinkView {
+    url: String,
+    /// Whether it lacks the server's own address, which nobody has configured.
+    is_path: bool,
+    until: Cell,
+}
+
+async fn page(
+    visit: &Visit,
+    refund: &Refund,
+    draft: Draft,
+    link: Option<LinkView>,
+) -> Result<Response, Trouble> {
     let id = format!("ref_{}", refund.id);
     let shell = visit.shell(&format!("Refund {id}"))?;
     let steps = steps(visit, refund).await?;
@@ -207,6 +226,8 @@ async fn page(visit: &Visit, refund: &Refund, draft: Draft) -> Result<Response, 
         attempts: refund.transactions.iter().map(|row| attempt(&visit.say, refund, row)).collect(),
         steps,
         draft,
+        may_link: state == State::RequiresInformation && shell.writes && link.is_none(),
+        link,
         may_confirm: state == State::Unconfirmed && (shell.writes || shell.approves),
         may_change: state == State::Unconfirmed && shell.writes,
         may_cancel: cancelable && shell.writes,
@@ -227,12 +248,30 @@ fn part_of(part: &refundry_domain::refund::Part, refund: &Refund) -> String {
     }
 }
 
+/// Why it waits for somebody to confirm it.
+fn waits(refund: &Refund) -> String {
+    let why = match refund.waiting_for() {
+        Some(WaitsFor::DailyLimit) => {
+            "It is more than may be given back in a day, so somebody who may approve has to \
+            confirm it."
+        }
+        Some(WaitsFor::Approval) => {
+            "The settings want refunds like it approved, so somebody who may approve has to \
+            confirm it."
+        }
+        Some(WaitsFor::Confirmation) | None => "Nothing moves until somebody confirms it.",
+    };
+    format!("Its amount is held. {why}")
+}
+
 /// What happens to it without anybody doing something, or who has to.
 fn what_next(refund: &Refund) -> String {
     let outside = refund.execution != Execution::Automatic;
     let text = match refund.state {
-        State::Unconfirmed => "Its amount is held. Nothing moves until somebody confirms it.",
-        State::RequiresInformation => "It goes on once the customer has given bank details.",
+        State::Unconfirmed => return waits(refund),
+        State::RequiresInformation => {
+            "It goes on once the customer has given bank details, at a page of their own."
+        }
         State::Pending => "It is about to be handed to its provider.",
         State::Processing if outside => {
             "Somebody outside has to pay it and report here what became of it."
@@ -264,6 +303,12 @@ fn facts(say: &Say, refund: &Refund) -> Vec<Fact> {
         }),
         Some(fact("Paid so far", Cell::money(refund.refunded, refund.currency))),
         Some(fact("Goes to", goes_to(refund))),
+        refund
+            .information
+            .as_deref()
+            .and_then(BankDetails::last4)
+            .map(|digits| fact("Customer's account", Cell::text(format!("ends in {digits}")))),
+        refund.information_due.map(|at| fact("Bank details until", say.time(at))),
         Some(fact("How", Cell::text(label::execution(refund.execution)))),
         Some(fact("Asked for", Cell::text(asked))),
         refund.kind.map(|kind| fact("Only of", Cell::text(label::line(kind)))),
@@ -307,7 +352,7 @@ fn attempt(say: &Say, refund: &Refund, row: &RefundTransaction) -> Attempt {
         row.provider_reference.as_deref().map(|it| named(row, it)),
         (row.execution == Execution::Automatic)
             .then(|| fact("Handed over", Cell::text(say::plural(row.sends as usize, "time")))),
-        row.first_sent_at.map(|at| fact("First", say.time(at))),
+        row.first_sent_at.map(|at| fact("First handed over", say.time(at))),
         row.settled_at.map(|at| fact("Settled", say.time(at))),
     ];
     let failure =
@@ -397,7 +442,7 @@ async fn answer(visit: &Visit, became: Became, word: &str) -> Result<Response, T
         Err((field, why)) => {
             let refund = find(visit).await?;
             let draft = Draft::refused(&visit.form, Wrongs::told(&field, &why, &FIELDS));
-            page(visit, &refund, draft).await
+            page(visit, &refund, draft, None).await
         }
     }
 }
@@ -434,4 +479,22 @@ pub async fn retry(visit: Visit) -> Result<Response, Trouble> {
     let target = Target::Refund(target(&visit)?);
     let became = ask::carry_out(&visit, target, Command::Retry).await?;
     answer(&visit, became, "retried").await
+}
+
+/// The customer's link, made when it is first asked for. It comes in the answer to a form: it stands
+/// in no address, and whoever only reads never gets it.
+pub async fn link(visit: Visit) -> Result<Response, Trouble> {
+    let right: Right<Writes> = visit.right()?;
+    let refund = find(&visit).await?;
+    let Some(link) = right.information_link(&refund).await? else {
+        let why = "This refund does not wait for bank details any more, so there is no link.";
+        return page(&visit, &refund, Draft::refused(&visit.form, Wrongs::one("", why)), None)
+            .await;
+    };
+    let view = LinkView {
+        is_path: link.url.starts_with('/'),
+        until: visit.say.time(link.expires_at),
+        url: link.url,
+    };
+    page(&visit, &refund, Draft::default(), Some(view)).await
 }

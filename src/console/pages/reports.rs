@@ -223,14 +223,17 @@ fn filters(
         let value = day.to_string();
         Filter { value, ..Filter::date(visit, name, label) }
     };
-    vec![
+    let mut filters = vec![
         day("from", "From", days.from),
         day("to", "To", days.to),
         Filter::choice("by", "By", ways),
         Filter::choice("currency", "In", coins),
         Filter::text(visit, "provider", "Provider"),
         Filter::text(visit, "reason", "Reason"),
-    ]
+    ];
+    // There is nothing to choose among when nothing was counted.
+    filters.retain(|filter| filter.name != "currency" || !filter.choices.is_empty());
+    filters
 }
 
 fn money(units: i64, currency: Currency) -> Cell {

@@ -20,6 +20,11 @@ use crate::dialects::shared::right::{Reads, Right};
 use crate::store::{Page as Part, RefundFilter, ReturnFilter};
 
 pub async fn list(visit: Visit) -> Result<Response, Trouble> {
+    listed(visit, "returns", part).await
+}
+
+/// The part of the list that an address asks for.
+async fn part(visit: Visit) -> Result<ListPage, Trouble> {
     let right: Right<Reads> = visit.right()?;
     let query = &visit.query;
     let filter = ReturnFilter {
@@ -34,8 +39,8 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
     let shell = visit.shell("Returns")?;
     let states =
         choices(query, "state", &ReturnState::ALL, |it| (it.name(), label::return_state(it).0));
-    let page = ListPage {
-        shell: &shell,
+    Ok(ListPage {
+        shell,
         intro: "Goods that come back, and claims about goods.",
         filters: vec![
             Filter::text(&visit, "reference", "Reference"),
@@ -45,8 +50,7 @@ pub async fn list(visit: Visit) -> Result<Response, Trouble> {
         pager: pager("/console/returns", query, &slice, |row| row.id.0),
         empty: "No return matches. Open one on the page of its order; POST /v1/returns does the same.",
         problem: None,
-    };
-    listed(&visit, &page, "returns")
+    })
 }
 
 pub fn table(say: &Say, returns: &[Return], caption: &'static str) -> Table {

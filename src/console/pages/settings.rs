@@ -6,7 +6,7 @@ use askama::Template;
 use axum::response::Response;
 use refundry_domain::merchant::{Administration, Debtor, Settings};
 use refundry_domain::money::{Currency, Exact, Minor, Money};
-use refundry_domain::policy::{Approval, NotifyOnly};
+use refundry_domain::policy::{Approval, DailyLimit, NotifyOnly};
 
 use crate::access::bank::BankDetails;
 use crate::console::form::{Draft, Wrongs, sentence};
@@ -26,6 +26,8 @@ struct Page<'a> {
     shell: &'a Shell,
     approvals: Vec<Choice>,
     limits: String,
+    daily_refunds: String,
+    daily_amounts: String,
     notify_only: Vec<Choice>,
     report_days: String,
     auto_close: bool,
@@ -51,14 +53,10 @@ fn page(visit: &Visit, settings: &Settings, draft: Draft) -> Result<Response, Tr
     let (when, limits) = match &settings.approval {
         Approval::Never => ("never", String::new()),
         Approval::Always => ("always", String::new()),
-        Approval::Above(limits) => {
-            let lines: Vec<String> = limits
-                .iter()
-                .map(|(code, amount)| format!("{code} {}", say::decimal(*amount, *code)))
-                .collect();
-            ("above", lines.join("\n"))
-        }
+        Approval::Above(limits) => ("above", lines_of(limits)),
     };
+    let daily = &settings.daily;
+    let daily_refunds = daily.refunds.map(|most| most.to_string()).unwrap_or_default();
     let chosen = draft.or("approval", when);
     let approvals = [
         ("never", "No refund needs approval"),
@@ -88,6 +86,8 @@ fn page(visit: &Visit, settings: &Settings, draft: Draft) -> Result<Response, Tr
     let page = Page {
         approvals: approvals.map(|(value, text)| choice(value, text, chosen == value)).into(),
         limits: draft.or("limits", &limits),
+        daily_refunds: draft.or("daily_refunds", &daily_refunds),
+        daily_amounts: draft.or("daily_amounts", &lines_of(&daily.amounts)),
         notify_only: notify_only.into(),
         report_days: draft.or("report_days", &(settings.report_within_ms / DAY_MS).to_string()),
         auto_close: ticked("auto_close", "yes", settings.auto_close),
@@ -100,6 +100,12 @@ fn page(visit: &Visit, settings: &Settings, draft: Draft) -> Result<Response, Tr
         draft,
     };
     html(status, &page)
+}
+
+fn lines_of(limits: &BTreeMap<Currency, Minor>) -> String {
+    let lines = limits.iter();
+    let lines = lines.map(|(code, amount)| format!("{code} {}", say::decimal(*amount, *code)));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 pub async fn change(visit: Visit) -> Result<Response, Trouble> {
@@ -121,9 +127,10 @@ fn read(form: &Query, mut settings: Settings) -> Result<Settings, Wrongs> {
     settings.approval = match form.text("approval") {
         Some("never") => Approval::Never,
         Some("always") => Approval::Always,
-        Some("above") => Approval::Above(limits(form.written("limits"))?),
+        Some("above") => Approval::Above(limits(form, "limits")?),
         Some(_) | None => return Err(Wrongs::one("approval", "Choose one of the list.")),
     };
+    settings.daily = daily(form)?;
     settings.information_expiry_ms = span(form, "expiry_days", settings.information_expiry_ms)?;
     settings.report_within_ms = span(form, "report_days", settings.report_within_ms)?;
     let is_on = |value: &str| form.all("notify_only").any(|known| known == value);
@@ -170,19 +177,27 @@ fn debtor(form: &Query) -> Result<Option<Debtor>, Wrongs> {
     Ok(Some(Debtor { name: name.to_owned(), iban: iban.to_owned(), bic: bic.map(str::to_owned) }))
 }
 
+/// What may be given back in a day; anything where nothing is written.
+fn daily(form: &Query) -> Result<DailyLimit, Wrongs> {
+    let why = "Write a whole number of refunds, or nothing for any number.";
+    let written = form.text("daily_refunds");
+    let number = written.map(|text| text.parse().map_err(|_| Wrongs::one("daily_refunds", why)));
+    Ok(DailyLimit { refunds: number.transpose()?, amounts: limits(form, "daily_amounts")? })
+}
+
 /// One currency and amount a line, such as `USD 100.00`.
-fn limits(text: &str) -> Result<BTreeMap<Currency, Minor>, Wrongs> {
+fn limits(form: &Query, name: &str) -> Result<BTreeMap<Currency, Minor>, Wrongs> {
     let mut limits = BTreeMap::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in form.written(name).lines().map(str::trim).filter(|line| !line.is_empty()) {
         let wrong = || {
             let why = "Write one currency and amount a line, such as USD 100.00.";
-            Wrongs::one("limits", why)
+            Wrongs::one(name, why)
         };
         let (code, figure) = line.split_once(' ').ok_or_else(wrong)?;
         let currency = Currency::parse(code).map_err(|_| wrong())?;
         let figure = Exact::parse(figure.trim()).map_err(|_| wrong())?;
         let money = Money::read_allowing_zero(figure, currency).map_err(|problem| {
-            Wrongs::one("limits", format!("{code}: {}", sentence(&problem.to_string())))
+            Wrongs::one(name, format!("{code}: {}", sentence(&problem.to_string())))
         })?;
         limits.insert(currency, money.minor());
     }

@@ -187,7 +187,39 @@ async fn find(visit: &Visit, right: &Right<Administers>) -> Result<Endpoint, Tro
 pub async fn show(visit: Visit) -> Result<Response, Trouble> {
     let right: Right<Administers> = visit.right()?;
     let endpoint = find(&visit, &right).await?;
+    if list::wants_csv(&visit.query) {
+        let of = endpoint.id;
+        let part = move |visit: Visit| async move {
+            let (table, pager) = deliveries(&visit, of).await?;
+            Ok::<_, Trouble>(csv::Part::of(table, pager))
+        };
+        return csv::export(visit, "deliveries", part).await;
+    }
     show_page(&visit, &right, &endpoint, Draft::default(), None).await
+}
+
+/// The part of an endpoint's deliveries that an address asks for.
+async fn deliveries(visit: &Visit, of: EndpointId) -> Result<(Table, Pager), Trouble> {
+    let right: Right<Administers> = visit.right()?;
+    let path = format!("/console/webhooks/whe_{of}");
+    let query = &visit.query;
+    let (after, before) = (query.number("after"), query.number("before"));
+    let place = |event: i64| (EventId(event), of);
+    let part = DeliveryPage {
+        after: after.map(place),
+        before: before.map(place),
+        limit: list::page(query).limit,
+        oldest_first: false,
+    };
+    let states = query.all("state").filter_map(DeliveryState::parse).collect();
+    let filter = DeliveryFilter { endpoint: Some(of), event: None, states };
+    let slice = right.deliveries(filter, part).await?;
+    let edge = |last: bool| {
+        let row = if last { slice.rows.last() } else { slice.rows.first() };
+        row.map(|row| row.event.to_string())
+    };
+    let pager = ways(&path, query, before.is_some(), after.is_some(), slice.more, edge);
+    Ok((deliveries_table(visit, &slice.rows), pager))
 }
 
 async fn show_page(
@@ -199,28 +231,10 @@ async fn show_page(
 ) -> Result<Response, Trouble> {
     let id = format!("whe_{}", endpoint.id);
     let path = format!("/console/webhooks/{id}");
-    let query = &visit.query;
-    let (after, before) = (query.number("after"), query.number("before"));
-    let place = |event: i64| (EventId(event), endpoint.id);
-    let part = DeliveryPage {
-        after: after.map(place),
-        before: before.map(place),
-        limit: list::page(query).limit,
-        oldest_first: false,
-    };
-    let states = query.all("state").filter_map(DeliveryState::parse).collect();
-    let filter = DeliveryFilter { endpoint: Some(endpoint.id), event: None, states };
-    let slice = right.deliveries(filter, part).await?;
-    let deliveries = deliveries_table(visit, &slice.rows);
-    if list::wants_csv(query) {
-        return Ok(csv::of(&deliveries, "deliveries"));
-    }
-    let states =
-        choices(query, "state", &DeliveryState::ALL, |it| (it.name(), label::delivery(it).0));
-    let edge = |last: bool| {
-        let row = if last { slice.rows.last() } else { slice.rows.first() };
-        row.map(|row| row.event.to_string())
-    };
+    let (deliveries, pager) = deliveries(visit, endpoint.id).await?;
+    let states = choices(&visit.query, "state", &DeliveryState::ALL, |it| {
+        (it.name(), label::delivery(it).0)
+    });
     let shell = visit.shell(&format!("Webhook {id}"))?;
     let status = if draft.is_wrong() { 422 } else { 200 };
     let page = EndpointPage {
@@ -228,7 +242,7 @@ async fn show_page(
         enabled: endpoint.state == EndpointState::Enabled,
         facts: facts(visit, right, endpoint),
         filters: vec![Filter::select("state", "State", states)],
-        pager: ways(&path, query, before.is_some(), after.is_some(), slice.more, edge),
+        pager,
         shell: &shell,
         id,
         path,

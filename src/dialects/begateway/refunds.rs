@@ -3,7 +3,7 @@
 use axum::response::Response;
 use refundry_domain::book::Book;
 use refundry_domain::command::{Ask, Command, Stated, Target, What};
-use refundry_domain::ids::{OrderRef, TransactionId};
+use refundry_domain::ids::TransactionId;
 use refundry_domain::money::{Exact, Money};
 use refundry_domain::order::{Metadata, TRACKING_ID};
 use refundry_domain::refund::{Destination, State};
@@ -16,15 +16,17 @@ use super::refusals::{No, no};
 use super::sheet::{Sheet, find, notes};
 use super::told;
 use super::wire::{self, Check, RefundAsk, Uid};
+use crate::dialects::shared::exact::Figure;
+use crate::dialects::shared::replay::Once;
 use crate::dialects::shared::right::{Right, Writes};
-use crate::ledger::{self, Fault};
+use crate::ledger::{self, Fault, Fitting, Following};
 use crate::store::{Answer, Movement, Page, RefundFilter, Render, TransactionRow};
 
 /// What the card API looks back for the same refund.
 const DUPLICATE_MS: i64 = 30_000;
 
 pub async fn create(right: Right<Writes>, mut call: Call) -> Answered {
-    let made = make(&right, &mut call).await?;
+    let mut made = make(&right, &mut call).await?;
     let sheet = made.settled(&right, call.voice).await?;
     Ok(made.mark(json(200, &sheet.answer(call.voice, &call.base))))
 }
@@ -33,20 +35,33 @@ pub async fn create(right: Right<Writes>, mut call: Call) -> Answered {
 pub struct Made {
     pub uid: Uid,
     replayed: bool,
+    following: Option<Following>,
 }
 
 impl Made {
     /// As it is once its provider has answered, or the wait for that is over.
-    async fn settled(&self, right: &Right<Writes>, voice: Voice) -> Result<Sheet, No> {
-        if let Uid::Refund(number) = self.uid {
-            right.outcome(TransactionId(number)).await?;
-        }
-        find(right, self.uid).await?.ok_or_else(|| No::not_found(voice))
+    async fn settled(&mut self, right: &Right<Writes>, voice: Voice) -> Result<Sheet, No> {
+        let sheet = match self.uid {
+            Uid::Refund(number) => {
+                let id = TransactionId(number);
+                let followed = right.outcome(id, self.following.take()).await?;
+                followed.and_then(|followed| Sheet::of(followed, id))
+            }
+            Uid::Payment(_) => find(right, self.uid).await?,
+        };
+        sheet.ok_or_else(|| No::not_found(voice))
     }
 
     pub fn mark(&self, response: Response) -> Response {
         if self.replayed { replayed(response) } else { response }
     }
+}
+
+/// Why a refund cannot be asked for as it stands.
+enum Unfit {
+    No(No),
+    /// First the outcome has to be expected at this address, which the payment's order names.
+    Tells(String),
 }
 
 /// Asks the ledger for the refund that the body describes.
@@ -61,29 +76,139 @@ pub async fn make(right: &Right<Writes>, call: &mut Call) -> Result<Made, No> {
     if ask.amount.is_none() && voice.api() == Api::Card {
         check.missing("amount");
     }
-    let parent = match Uid::parse(&named) {
-        Some(Uid::Payment(number)) => right.transaction(TransactionId(number)).await?,
-        Some(Uid::Refund(_)) | None => None,
+    let Some(Uid::Payment(number)) = Uid::parse(&named) else {
+        check.done()?;
+        return Err(no_parent(right, &named, voice).await?);
     };
-    let parent = parent.filter(|row| matches!(row.movement, Movement::In(_)));
-    let currency = parent.as_ref().map(|row| row.currency);
-    let amount = ask.amount.zip(currency).and_then(|(given, of)| check.amount(given, of));
-    check.done()?;
-    let Some(parent) = parent else { return Err(no_parent(right, &named, voice).await?) };
-
-    let own = ask.notification_url.as_deref().map(|url| (url, call.credentials()));
-    have_told(right, voice, own, &parent).await?;
-    let request_id = call.request_id()?.map(str::to_owned);
+    let parent = TransactionId(number);
+    let own = ask.notification_url.clone().filter(|url| !url.is_empty());
     let checked = voice.api() == Api::Card && ask.duplicate_check != Some(false);
-    let alone = match amount.filter(|_| checked) {
-        Some(amount) => Some(alone(right, &parent, amount, request_id.as_deref(), voice).await?),
-        None => None,
+    // Else what is asked for says enough, and the ledger finds the payment itself.
+    let looks = own.is_some() || checked || !check.is_fine();
+    let found = if looks { look(right, check, parent, ask.amount).await? } else { Looked::Not };
+    if matches!(found, Looked::Nothing) {
+        return Err(no_parent(right, &named, voice).await?);
+    }
+    if let Some(address) = &own {
+        told::expect(right, voice, address, call.credentials()).await?;
+    }
+    let request_id = call.request_id()?.map(str::to_owned);
+    let refund = Wanted {
+        parent,
+        amount: ask.amount,
+        ask: wanted(right, parent, reason, ask, request_id.clone()),
+        voice,
     };
-    let order = Target::Order(OrderRef::Id(parent.order));
-    let command = Command::RequestRefund(Ask {
-        what: amount.map_or(What::Rest, |figure| What::Amount(Stated { figure, currency: None })),
+    let mut tells = own.is_none();
+    loop {
+        let alone = match &found {
+            Looked::Found(row, Some(amount)) if checked => {
+                Some(alone(right, row, *amount, request_id.as_deref(), voice).await?)
+            }
+            Looked::Found(..) | Looked::Not | Looked::Nothing => None,
+        };
+        let fitting = refund.fitting(tells, once.clone());
+        match right.carry_out_fitting(alone, fitting).await? {
+            Ok((ledger::Answered::Refused { refusal: Refusal::UnknownTransaction, .. }, _)) => {
+                return Err(no_parent(right, &named, voice).await?);
+            }
+            Ok((done, following)) => {
+                let made = carried_out(done, voice, uid_of)?;
+                let following = Some(following).filter(|_| !made.replayed);
+                return Ok(Made { following, ..made });
+            }
+            Err(Unfit::No(no)) => return Err(no),
+            Err(Unfit::Tells(address)) => {
+                if let Err(no) = told::expect(right, voice, &address, None).await {
+                    // Nothing is wrong with this request.
+                    tracing::warn!(
+                        status = no.status,
+                        "an order's notification_url cannot be told"
+                    );
+                }
+                tells = false;
+            }
+        }
+    }
+}
+
+/// What was seen of the payment before the ledger is asked.
+enum Looked {
+    Not,
+    Nothing,
+    /// And the amount that is asked for, if one is.
+    Found(Box<TransactionRow>, Option<Exact>),
+}
+
+/// Looks for the payment, and says all that is wrong with the request at once.
+async fn look(
+    right: &Right<Writes>,
+    mut check: Check,
+    parent: TransactionId,
+    given: Option<Figure>,
+) -> Result<Looked, No> {
+    let row = right.transaction(parent).await?;
+    let row = row.filter(|row| matches!(row.movement, Movement::In(_)));
+    let given = given.zip(row.as_ref());
+    let amount = given.and_then(|(given, row)| check.amount(given, row.currency));
+    check.done()?;
+    Ok(row.map_or(Looked::Nothing, |row| Looked::Found(Box::new(row), amount)))
+}
+
+/// A refund as it is asked for, with an amount whose decimals the payment's order says.
+#[derive(Clone)]
+struct Wanted {
+    parent: TransactionId,
+    amount: Option<Figure>,
+    ask: Ask,
+    voice: Voice,
+}
+
+impl Wanted {
+    /// With `tells`, the outcome is told where the payment's order says, if it does. The credentials
+    /// are for whom a request itself names: the order's notes may be another key's.
+    fn fitting(
+        &self,
+        tells: bool,
+        once: Option<Once>,
+    ) -> Fitting<impl Fn(&Book) -> Result<Command, Unfit> + Send + Sync + use<>> {
+        let wanted = self.clone();
+        Fitting {
+            target: Target::Payment(self.parent),
+            like: Command::RequestRefund(self.ask.clone()),
+            fit: move |book: &Book| {
+                let ask = wanted.of(book).map_err(Unfit::No)?;
+                match address_of(None, &book.order).filter(|_| tells) {
+                    Some(address) => Err(Unfit::Tells(address.to_owned())),
+                    None => Ok(Command::RequestRefund(ask)),
+                }
+            },
+            claim: once.map(|once| once.claim(kept(self.voice))),
+        }
+    }
+
+    fn of(&self, book: &Book) -> Result<Ask, No> {
+        let Some(given) = self.amount else { return Ok(self.ask.clone()) };
+        let mut check = Check::new(self.voice);
+        let figure = check.amount(given, book.order.currency);
+        check.done()?;
+        let what =
+            figure.map_or(What::Rest, |figure| What::Amount(Stated { figure, currency: None }));
+        Ok(Ask { what, ..self.ask.clone() })
+    }
+}
+
+fn wanted(
+    right: &Right<Writes>,
+    parent: TransactionId,
+    reason: String,
+    ask: RefundAsk,
+    request_id: Option<String>,
+) -> Ask {
+    Ask {
+        what: What::Rest,
         kind: None,
-        payment: Some(TransactionId(parent.number())),
+        payment: Some(parent),
         return_id: None,
         to: Destination::OriginalPayment,
         execution: None,
@@ -93,32 +218,7 @@ pub async fn make(right: &Right<Writes>, call: &mut Call) -> Result<Made, No> {
         note: None,
         paid: None,
         metadata: metadata(ask, request_id),
-    });
-    let claim = once.map(|once| once.claim(kept(voice)));
-    carried_out(right.carry_out_holding(alone, order, command, claim).await?, voice, uid_of)
-}
-
-/// Sees to it that the outcome is told where the request says, or else where its payment's order
-/// does. The credentials are for whom the request itself names: the order's notes may be another
-/// key's.
-async fn have_told(
-    right: &Right<Writes>,
-    voice: Voice,
-    own: Option<(&str, Option<String>)>,
-    parent: &TransactionRow,
-) -> Result<(), No> {
-    if let Some((address, credentials)) = own.filter(|(url, _)| !url.is_empty()) {
-        return told::expect(right, voice, address, credentials).await;
     }
-    let book = right.order(OrderRef::Id(parent.order)).await?;
-    let order = book.map(|book| book.order);
-    if let Some(address) = order.as_ref().and_then(|order| address_of(None, order))
-        && let Err(no) = told::expect(right, voice, address, None).await
-    {
-        // Nothing is wrong with this request.
-        tracing::warn!(status = no.status, "an order's notification_url cannot be told");
-    }
-    Ok(())
 }
 
 /// Why there is no such parent: a payment of the sandbox that was not made is known, too.
@@ -220,14 +320,14 @@ pub fn carried_out(
 ) -> Result<Made, No> {
     match answered {
         ledger::Answered::Done { book, .. } => match uid(&book) {
-            Some(uid) => Ok(Made { uid, replayed: false }),
+            Some(uid) => Ok(Made { uid, replayed: false, following: None }),
             None => Err(No::system(500, "What was made cannot be named.")),
         },
         ledger::Answered::Refused { refusal, .. } => Err(no(&refusal, voice)),
         ledger::Answered::Replayed(answer) if answer.status == 200 => {
             let kept: Option<Kept> = serde_json::from_slice(&answer.body).ok();
             match kept.and_then(|kept| Uid::parse(&kept.uid)) {
-                Some(uid) => Ok(Made { uid, replayed: true }),
+                Some(uid) => Ok(Made { uid, replayed: true, following: None }),
                 None => Err(No::system(422, "The RequestID was used for another request.")),
             }
         }

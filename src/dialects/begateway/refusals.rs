@@ -241,7 +241,7 @@ pub fn no(refusal: &Refusal, voice: Voice) -> No {
         | Refusal::NoLineOfKind { .. }
         | Refusal::DestinationNotAvailable { .. }
         | Refusal::ExecutionNotAvailable { .. }
-        | Refusal::ApprovalRequired
+        | Refusal::ApprovalRequired { .. }
         | Refusal::WrongState { .. }
         | Refusal::WrongTransactionState { .. }
         | Refusal::NotYoursToReport { .. }

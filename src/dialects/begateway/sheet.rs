@@ -12,6 +12,7 @@ use super::call::{Api, Voice};
 use super::format::address_of;
 use super::wire::{Uid, minor_units, time};
 use crate::dialects::shared::right::{Right, Shows};
+use crate::ledger::Followed;
 use crate::store::{Movement, StoreError};
 
 /// Notes on the orders that sandbox payments make.
@@ -79,6 +80,13 @@ struct Outcome {
 const DONE: &str = "The operation was successfully processed";
 
 impl Sheet {
+    /// A transaction of a refund.
+    pub fn of(followed: Followed, id: TransactionId) -> Option<Sheet> {
+        let row = followed.transaction(id)?.clone();
+        let Followed { order, refund } = followed;
+        Some(Sheet::Back { row, refund: Box::new(refund), order })
+    }
+
     /// Whether it is still open.
     pub fn is_pending(&self) -> bool {
         self.outcome().status == "pending"

@@ -123,6 +123,11 @@ impl Check {
         amount
     }
 
+    /// Whether nothing is wrong so far.
+    pub fn is_fine(&self) -> bool {
+        self.wrong.is_empty()
+    }
+
     pub fn done(self) -> Result<(), No> {
         if self.wrong.is_empty() { Ok(()) } else { Err(No::invalid(self.voice, self.wrong)) }
     }

@@ -50,12 +50,12 @@ struct RefundItemAsk {
 
 impl RefundAsk {
     /// What the ledger is asked for, of the order that the request names.
-    pub fn into_ask(self, book: &Book, may_approve: bool) -> Result<Ask, No> {
+    pub fn ask_of(&self, book: &Book, may_approve: bool) -> Result<Ask, No> {
         check_currency(self.currency.as_deref(), book)?;
-        let reason = reason(self.reason)?;
-        let metadata = self.metadata.unwrap_or_default().checked()?;
+        let reason = reason(self.reason.clone())?;
+        let metadata = self.metadata.clone().unwrap_or_default().checked()?;
         let kind = self.r#type.as_deref().map(|text| kind(text, "type".to_owned())).transpose()?;
-        let items = self.items.map(|items| items.0).filter(|items| !items.is_empty());
+        let items = self.items.as_ref().map(|items| &items.0).filter(|items| !items.is_empty());
         let what = match (self.amount, self.percent, items) {
             (Some(Figure(figure)), None, None) => match kind {
                 None => What::Amount(Stated { figure, currency: None }),
@@ -73,8 +73,8 @@ impl RefundAsk {
                 return Err(No::invalid("type", "Items have types of their own."));
             }
             (None, None, Some(items)) => {
-                let asks = items.into_iter().enumerate();
-                let asks = asks.map(|(index, item)| item.into_group(book.order.id, index));
+                let asks = items.iter().enumerate();
+                let asks = asks.map(|(index, item)| item.group(book.order.id, index));
                 What::Groups(asks.collect::<Result<_, _>>()?)
             }
             (None, None, None) => return Err(No::missing("amount")),
@@ -92,7 +92,8 @@ fn several(amount: bool, percent: bool, _items: bool) -> No {
     No::invalid(name, "Give exactly one of amount, percent and items.")
 }
 
-fn ask(what: What) -> Ask {
+/// For what, of whatever payment, to where it came from.
+pub fn ask(what: What) -> Ask {
     Ask {
         what,
         kind: None,
@@ -154,10 +155,10 @@ fn kind(text: &str, parameter: String) -> Result<LineKind, No> {
 }
 
 impl RefundItemAsk {
-    fn into_group(self, order: OrderId, index: usize) -> Result<GroupAsk, No> {
+    fn group(&self, order: OrderId, index: usize) -> Result<GroupAsk, No> {
         let at = |name: &str| format!("items[{index}].{name}");
         let kind = self.r#type.as_deref().map(|text| kind(text, at("type"))).transpose()?;
-        let line = line(order, self.item_id, self.sku_id, index)?;
+        let line = line(order, self.item_id.as_ref(), self.sku_id.as_ref(), index)?;
         let of = match kind {
             None | Some(LineKind::Product) => GroupOf::Line(line),
             Some(kind) => GroupOf::For(line, kind),
@@ -178,17 +179,17 @@ impl RefundItemAsk {
 /// The line by its id, else by its sku.
 fn line(
     order: OrderId,
-    item_id: Option<Text>,
-    sku_id: Option<Text>,
+    item_id: Option<&Text>,
+    sku_id: Option<&Text>,
     index: usize,
 ) -> Result<LineRef, No> {
     match (item_id, sku_id) {
         (Some(Text(id)), _) => {
-            let place = position(order, &id);
+            let place = position(order, id);
             let unknown = || No::invalid(format!("items[{index}].itemId"), "Item not found.");
             place.map(LineRef::Position).ok_or_else(unknown)
         }
-        (None, Some(Text(sku))) => Ok(LineRef::Sku(sku)),
+        (None, Some(Text(sku))) => Ok(LineRef::Sku(sku.clone())),
         (None, None) => Err(No::missing(format!("items[{index}].itemId"))),
     }
 }
@@ -244,7 +245,7 @@ impl ReturnAsk {
 
 impl ReturnItemAsk {
     fn into_item(self, book: &Book, index: usize) -> Result<ReturnItem, No> {
-        let line = line(book.order.id, self.item_id, self.sku_id, index)?;
+        let line = line(book.order.id, self.item_id.as_ref(), self.sku_id.as_ref(), index)?;
         let found = match &line {
             LineRef::Position(at) => book.lines.iter().find(|line| line.position == *at),
             LineRef::Sku(sku) => book.lines.iter().find(|line| line.sku.as_ref() == Some(sku)),

@@ -1,14 +1,16 @@
 //! Refunds: created, listed, shown, and given notes.
 
+use std::sync::Arc;
+
 use refundry_domain::book::Book;
-use refundry_domain::command::{Command, RefundChange, Target};
+use refundry_domain::command::{Command, RefundChange, Target, What};
 use refundry_domain::ids::{OrderId, OrderRef, RefundId};
 use refundry_domain::order::PaymentKind;
 use refundry_domain::outcome::FailureCode;
 use refundry_domain::refund::{Refund, State};
 use refundry_domain::refusal::Refusal;
 
-use super::ask::{NotesAsk, RefundAsk};
+use super::ask::{self, NotesAsk, RefundAsk};
 use super::call::{Answered, Call, Read, answered, json, rendered, shown};
 use super::paging::{self, List, no_cursor, span};
 use super::refusals::No;
@@ -16,6 +18,7 @@ use super::wire::{self, RefundView, number};
 use crate::dialects::shared::exact::{self, Text};
 use crate::dialects::shared::paging::Fields;
 use crate::dialects::shared::right::{Reads, Right, Shows, Writes};
+use crate::ledger::{self, Fitting};
 use crate::store::{
     Answer, Bound, Comparison, Measured, Page, RefundFilter, RefundSearch, StoreError,
     TransactionFilter, TransactionKind,
@@ -23,11 +26,30 @@ use crate::store::{
 
 pub async fn create(right: Right<Writes>, call: Call) -> Answered {
     let Read { body, once } = call.read::<RefundAsk>().await?;
-    let book = order_of(&right, body.order_id.as_ref(), body.invoice_id.as_ref()).await?;
-    let target = Target::Order(OrderRef::Id(book.order.id));
-    let command = Command::RequestRefund(body.into_ask(&book, right.may_approve())?);
-    let claim = once.map(|once| once.claim(created));
-    answered(right.carry_out(target, command, claim, false).await?, created)
+    let named = match (&body.order_id, &body.invoice_id) {
+        (Some(Text(name)), None) => name.clone(),
+        (order, invoice) => {
+            let book = order_of(&right, order.as_ref(), invoice.as_ref()).await?;
+            format!("ord_{}", book.order.id)
+        }
+    };
+    let body = Arc::new(body);
+    // By its id, else by the shop's own number.
+    let by_id = number("ord_", &named).map(|id| OrderRef::Id(OrderId(id)));
+    for order in by_id.into_iter().chain([OrderRef::Reference(named.clone())]) {
+        let (body, may_approve) = (body.clone(), right.may_approve());
+        let fitting = Fitting {
+            target: Target::Order(order),
+            like: Command::RequestRefund(ask::ask(What::Rest)),
+            fit: move |book: &Book| body.ask_of(book, may_approve).map(Command::RequestRefund),
+            claim: once.clone().map(|once| once.claim(created)),
+        };
+        match right.carry_out_fitting(None, fitting).await?? {
+            (ledger::Answered::Refused { refusal: Refusal::UnknownOrder, .. }, _) => {}
+            (done, _) => return answered(done, created),
+        }
+    }
+    Err(No::unknown("Order", "orderId", &named))
 }
 
 fn created(result: Result<&Book, &Refusal>) -> Answer {
@@ -137,8 +159,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Answered {
     let Some(filter) = filter else {
         return Ok(shown(&List::<RefundView<'_>> { has_more: false, data: Vec::new() }));
     };
-    let slice = right.refunds(filter, asked.page).await?;
-    let books = right.books(slice.rows.iter().map(|refund| refund.order)).await?;
+    let (slice, books) = right.refunds_with_books(filter, asked.page).await?;
     let data = slice.rows.iter().filter_map(|refund| {
         let book = books.get(&refund.order)?;
         Some(RefundView::of(refund, book))

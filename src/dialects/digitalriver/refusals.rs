@@ -248,7 +248,7 @@ impl From<&Refusal> for No {
             Refusal::MoreThanIsLeft { .. } => No::invalid("amountRequested", MORE_THAN_AVAILABLE),
             Refusal::MoreUnitsThanLeft { .. } => No::invalid(at(), text),
             Refusal::NoLineOfKind { .. } => No::invalid(type_of(at()), text),
-            Refusal::ApprovalRequired => No::new(403, text),
+            Refusal::ApprovalRequired { .. } => No::new(403, text),
             Refusal::ReferenceTaken { .. } => No::coded(409, "already_exists", at(), text),
             Refusal::WrongState { .. }
             | Refusal::WrongTransactionState { .. }

@@ -13,7 +13,7 @@ use refundry_domain::returns::Return;
 
 use super::call::{Answered, Call, Changes, ok, raw};
 use super::refusals::No;
-use super::source;
+use super::source::{self, Whole};
 use super::wire::{
     CARDS, CASH, Done, Entry, GIFTVOUCHER, Kind, METHODS, PROVIDERS, Status, TransactionAsk,
     listed, method_in, method_out, needed, not_listed, note, notes,
@@ -183,9 +183,8 @@ fn ended(entry: &Entry) -> No {
 }
 
 pub async fn create(rights: Changes, call: Call) -> Answered {
-    let row = source::find(&rights.reads, call.return_id()).await?;
+    let Whole { row, book, entries } = source::whole(&rights.reads, call.return_id()).await?;
     let new = New::read(call.json().await?)?;
-    let (book, entries) = source::entries(&rights.reads, &row).await?;
     let (declined, standing): (Vec<&Entry>, Vec<&Entry>) = entries
         .iter()
         .filter(|entry| new.names(entry))

@@ -131,7 +131,7 @@ impl From<&Refusal> for No {
             | Refusal::UnknownTransaction
             | Refusal::UnknownReturn
             | Refusal::UnknownPayment { .. } => 404,
-            Refusal::ApprovalRequired => 403,
+            Refusal::ApprovalRequired { .. } => 403,
             Refusal::UnknownLine { .. }
             | Refusal::AmbiguousLine { .. }
             | Refusal::Missing { .. }

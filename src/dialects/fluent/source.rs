@@ -1,15 +1,15 @@
 //! A return by its reference, and what transactions it has.
 
 use refundry_domain::book::Book;
-use refundry_domain::ids::{OrderRef, ReturnId, TransactionId};
+use refundry_domain::ids::{ReturnId, TransactionId};
 use refundry_domain::refund::Refund;
-use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::Return;
 
 use super::refusals::No;
 use super::wire::{Entry, recorded};
 use crate::dialects::shared::right::{Reads, Right};
-use crate::store::{Movement, Page, RefundFilter, ReturnFilter};
+use crate::store::together::ReturnSheet;
+use crate::store::{Movement, Page, ReturnFilter};
 
 /// All there is of a list, oldest first.
 const EVERYTHING: Page = Page { after: None, before: None, limit: u32::MAX, oldest_first: true };
@@ -17,21 +17,30 @@ const EVERYTHING: Page = Page { after: None, before: None, limit: u32::MAX, olde
 pub async fn find(right: &Right<Reads>, reference: &str) -> Result<Return, No> {
     let filter = ReturnFilter { reference: Some(reference.to_owned()), ..ReturnFilter::default() };
     let found = right.returns(filter, EVERYTHING).await?.rows.pop();
-    found.ok_or_else(|| No::new(404, "There is no such return."))
+    found.ok_or_else(unknown)
 }
 
-/// The return's transactions, oldest first, and its order.
-pub async fn entries(right: &Right<Reads>, row: &Return) -> Result<(Book, Vec<Entry>), No> {
-    let book = right.order(OrderRef::Id(row.order)).await?.ok_or(Refusal::UnknownOrder)?;
-    let filter = RefundFilter { return_id: Some(row.id), ..RefundFilter::default() };
-    let refunds = right.refunds(filter, EVERYTHING).await?.rows;
+/// A return, its order, and the return's transactions, oldest first.
+pub struct Whole {
+    pub row: Return,
+    pub book: Book,
+    pub entries: Vec<Entry>,
+}
+
+pub async fn whole(right: &Right<Reads>, reference: &str) -> Result<Whole, No> {
+    let found = right.return_sheet(reference).await?;
+    let ReturnSheet { row, book, refunds } = found.ok_or_else(unknown)?;
     let payments = book.payments.iter().filter(|payment| payment.return_id == Some(row.id));
     let currency = book.order.currency;
     let mut entries: Vec<Entry> =
         payments.map(|payment| Entry::of_payment(payment, row.order, currency)).collect();
     entries.extend(refunds.iter().flat_map(of_refund));
     entries.sort_unstable_by_key(|entry| entry.number);
-    Ok((book, entries))
+    Ok(Whole { row, book, entries })
+}
+
+fn unknown() -> No {
+    No::new(404, "There is no such return.")
 }
 
 /// What was recorded as one transaction is shown as one.

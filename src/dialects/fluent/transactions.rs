@@ -5,7 +5,7 @@ use refundry_domain::returns::Return;
 use super::call::{Answered, Call, ok};
 use super::refusals::No;
 use super::returns::type_of;
-use super::source;
+use super::source::{self, Whole};
 use super::wire::{Entry, SpanAsk, Transactions};
 use crate::dialects::shared::body;
 use crate::dialects::shared::paging::Fields;
@@ -21,10 +21,9 @@ pub async fn show(right: Right<Reads>, call: Call) -> Answered {
 }
 
 pub async fn list(right: Right<Reads>, call: Call) -> Answered {
-    let row = source::find(&right, call.return_id()).await?;
+    let Whole { row, entries, .. } = source::whole(&right, call.return_id()).await?;
     let mut fields = Fields::of(&call.uri)?;
     let span = Span::read(&mut fields, call).await?;
-    let (_, entries) = source::entries(&right, &row).await?;
     Ok(ok(&envelope(&right, &row, &span, &entries)))
 }
 

@@ -27,7 +27,7 @@ pub async fn update(rights: Changes, call: Call) -> Answered {
     }
     let reference = reference.filter(|new| entry.reference.as_ref() != Some(new));
     if let Some(wanted) = &reference {
-        let (_, entries) = source::entries(&rights.reads, &row).await?;
+        let entries = source::whole(&rights.reads, &row.reference).await?.entries;
         let same =
             |other: &Entry| other.kind == entry.kind && other.reference.as_ref() == Some(wanted);
         if entries.iter().any(same) {

@@ -6,7 +6,7 @@ use refundry_domain::book::Book;
 use refundry_domain::command::{
     Ask, Command, ItemAsk, ItemShare, LineRef, RefundChange, Stated, Target, What,
 };
-use refundry_domain::ids::{OrderId, ReturnId, TransactionId};
+use refundry_domain::ids::{OrderId, OrderRef, ReturnId, TransactionId};
 use refundry_domain::order::Metadata;
 use refundry_domain::outcome::{Outcome, Report, Reporter};
 use refundry_domain::refund::{Destination, Execution, Refund, State, TransactionState};
@@ -22,7 +22,7 @@ use super::source::{self, Source, SourceType};
 use super::wire::Group;
 use super::{Repeat, Rights, system};
 use crate::dialects::shared::replay::Once;
-use crate::ledger::Answered;
+use crate::ledger::{Answered, Fitting};
 use crate::store::Claim;
 
 /// An unconfirmed refund as every method adds them: nothing is paid before it is confirmed.
@@ -104,20 +104,26 @@ pub async fn add_for_order(
     let method = Method::AddAutomaticRefundForOrder;
     let what = What::Amount(stated(method, params)?);
     let name = params.source_id()?;
-    let source = source::find(&rights.reads, method, SourceType::Order, name).await?;
-    let payment = match params.text("paymentId")? {
-        Some(text) => Some(payment_of(&source, method, text)?),
-        None => None,
-    };
-    if source.book.order.fulfilled_at.is_some() {
-        return Err(fulfilled(method));
-    }
+    // A number out of range, or the ordinal of another source, names none of the payments.
+    let named = params.text("paymentId")?.map(|text| {
+        source::own_ordinal(name, text).or_else(|| source::digits::<usize>(text)).unwrap_or(0)
+    });
     let ask = ask(what, Destination::OriginalPayment, Execution::Automatic);
-    let ask = Ask { payment, ..ask };
-    let done = add(rights, method, source.book.order.id, ask, repeat).await;
-    match done {
+    let like = Command::RequestRefund(ask.clone());
+    let fit = move |book: &Book| {
+        let payment = named.map(|ordinal| payment_of(book, method, ordinal)).transpose()?;
+        if book.order.fulfilled_at.is_some() {
+            return Err(fulfilled(method));
+        }
+        Ok(Command::RequestRefund(Ask { payment, ..ask.clone() }))
+    };
+    let claim = repeat.once.clone().map(|once| once.claim(kept::render(method)));
+    let target = Target::Order(OrderRef::Reference(name.to_owned()));
+    let done =
+        rights.writes()?.carry_out_fitting(None, Fitting { target, like, fit, claim }).await?;
+    match replied(done?.0, method, repeat) {
         // Without a payment named it is the refund that cannot be automatic.
-        Err(Trouble::Coded(coded)) if coded.code == 4002 && payment.is_none() => {
+        Err(Trouble::Coded(coded)) if coded.code == 4002 && named.is_none() => {
             Err(fault(method, &[4001], coded.text))
         }
         done => done,
@@ -125,10 +131,8 @@ pub async fn add_for_order(
 }
 
 /// The payment that `paymentId` means: its place among the order's payments.
-fn payment_of(source: &Source, method: Method, text: &str) -> Result<TransactionId, Trouble> {
-    let ordinal = source.own_ordinal(text).or_else(|| source::digits::<usize>(text));
-    let index = ordinal.and_then(|ordinal| ordinal.checked_sub(1));
-    let payment = index.and_then(|index| source.book.payments.get(index));
+fn payment_of(book: &Book, method: Method, ordinal: usize) -> Result<TransactionId, Trouble> {
+    let payment = ordinal.checked_sub(1).and_then(|index| book.payments.get(index));
     payment.map(|payment| payment.id).ok_or_else(|| refusals::unknown_payment(method))
 }
 
@@ -187,9 +191,13 @@ async fn add(
 ) -> Result<Reply, Trouble> {
     let render = kept::render(method);
     let claim: Option<Claim> = repeat.once.clone().map(|once| once.claim(render));
-    let target = Target::Order(refundry_domain::ids::OrderRef::Id(order));
+    let target = Target::Order(OrderRef::Id(order));
     let done =
         rights.writes()?.carry_out(target, Command::RequestRefund(ask), claim, false).await?;
+    replied(done, method, repeat)
+}
+
+fn replied(done: Answered, method: Method, repeat: &Repeat) -> Result<Reply, Trouble> {
     let kept = match done {
         Answered::Done { answer: Some(answer), .. }
         | Answered::Refused { answer: Some(answer), .. } => Kept::read(&answer),

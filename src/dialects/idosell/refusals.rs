@@ -125,7 +125,7 @@ pub fn trouble(method: Method, refusal: &Refusal) -> Trouble {
         Refusal::MoreThanIsLeft { .. } => coded(&[4003]),
         Refusal::DestinationNotAvailable { .. } => coded(&[4011]),
         Refusal::ExecutionNotAvailable { .. } => coded(&[4002, 4008]),
-        Refusal::ApprovalRequired => Trouble::Denied(text),
+        Refusal::ApprovalRequired { .. } => Trouble::Denied(text),
         Refusal::ReferenceTaken { .. }
         | Refusal::WrongParent { .. }
         | Refusal::MoreThanAuthorized { .. }

@@ -120,7 +120,7 @@ impl Source {
     fn index(&self, rows: &[Refund], method: Method, payment: &str) -> Result<usize, Trouble> {
         let unknown = || unknown_payment(method);
         let by_ordinal = |ordinal: usize| ordinal.checked_sub(1).filter(|at| *at < rows.len());
-        if let Some(ordinal) = self.own_ordinal(payment) {
+        if let Some(ordinal) = own_ordinal(&self.name, payment) {
             return by_ordinal(ordinal).ok_or_else(unknown);
         }
         let number: i64 = digits(payment).ok_or_else(unknown)?;
@@ -140,15 +140,15 @@ impl Source {
             (None, None) => Err(unknown()),
         }
     }
+}
 
-    /// The ordinal in `source-ordinal`, when the source is this one.
-    pub fn own_ordinal(&self, payment: &str) -> Option<usize> {
-        let (source, ordinal) = payment.rsplit_once('-')?;
-        if source != self.name {
-            return None;
-        }
-        digits(ordinal)
+/// The ordinal in `source-ordinal`, when the source is this one.
+pub fn own_ordinal(source: &str, payment: &str) -> Option<usize> {
+    let (named, ordinal) = payment.rsplit_once('-')?;
+    if named != source {
+        return None;
     }
+    digits(ordinal)
 }
 
 /// A whole number, from 0, of digits alone.

@@ -8,6 +8,7 @@ use super::call::{Call, created, listed, shown};
 use super::keys::page_of;
 use super::wire::gateways::{GatewayAsk, GatewayPatch, GatewayView, TestView};
 use super::wire::words::{expect_id, id};
+use crate::dialects::shared::administers::IN_DOUBT;
 use crate::dialects::shared::body::escape;
 use crate::dialects::shared::problem::{Code, Problem};
 use crate::dialects::shared::right::{Administers, Right};
@@ -62,6 +63,12 @@ pub async fn change(right: Right<Administers>, call: Call) -> Result<Response, P
     let mut is_moved = false;
     if let Some(settings) = patch.settings {
         is_moved = moved(connector, &row.settings, &settings.0);
+        if connector.is_another_account(&row.settings, &settings.0)
+            && let Some(sent) = right.in_doubt(&row.name).await?
+        {
+            let detail = format!("txn_{sent} {IN_DOUBT}");
+            return Err(Problem::field(Code::GatewayInUse, "/settings", detail));
+        }
         row.settings = settings.0;
     }
     row.enabled = patch.enabled.unwrap_or(row.enabled);

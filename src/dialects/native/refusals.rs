@@ -39,7 +39,7 @@ fn entry(refusal: &Refusal) -> (u16, &'static str) {
         Refusal::MoreThanIsLeft { .. } => (422, "More than is left"),
         Refusal::DestinationNotAvailable { .. } => (422, "Destination not available"),
         Refusal::ExecutionNotAvailable { .. } => (422, "Execution not available"),
-        Refusal::ApprovalRequired => (403, "Approval required"),
+        Refusal::ApprovalRequired { .. } => (403, "Approval required"),
         Refusal::WrongState { .. } => (409, "Not in this state"),
         Refusal::WrongTransactionState { .. } => (409, "Not in this state"),
         Refusal::NotYoursToReport { .. } => (409, "Not yours to report"),

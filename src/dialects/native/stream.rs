@@ -9,11 +9,12 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use refundry_domain::ids::EventId;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::call::{Call, json};
 use super::wire::records::EventView;
 use super::wire::words::{expect_id, id};
+use crate::dialects::shared::desk::Place;
 use crate::dialects::shared::problem::{At, Code, Problem};
 use crate::dialects::shared::right::{Reads, Right};
 use crate::store::{Event, EventFilter, Page, StoreError};
@@ -35,7 +36,7 @@ struct Feed {
     stopping: watch::Receiver<bool>,
     began: Instant,
     sent: Instant,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 pub async fn stream(right: Right<Reads>, call: Call) -> Result<Response, Problem> {
@@ -61,7 +62,7 @@ pub async fn stream(right: Right<Reads>, call: Call) -> Result<Response, Problem
         right,
         began: now,
         sent: now,
-        _place: place,
+        place,
     };
     let hello = stream::iter([Ok(Bytes::from_static(b"retry: 1000\n\n"))]);
     let chunks = stream::unfold(feed, |mut feed| async move {
@@ -120,7 +121,12 @@ impl Feed {
             }
             let quiet = HEARTBEAT.saturating_sub(self.sent.elapsed());
             tokio::select! {
-                changed = self.commits.changed() => if changed.is_err() { return None },
+                changed = self.commits.changed() => {
+                    if changed.is_err() {
+                        return None;
+                    }
+                    tokio::time::sleep(self.place.gap()).await;
+                }
                 stopped = self.stopping.changed() => if stopped.is_err() { return None },
                 () = tokio::time::sleep(POLL.min(quiet)) => {
                     if self.sent.elapsed() >= HEARTBEAT {

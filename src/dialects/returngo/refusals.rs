@@ -85,7 +85,7 @@ impl From<Refusal> for No {
             | Refusal::MoreThanIsLeft { .. }
             | Refusal::DestinationNotAvailable { .. }
             | Refusal::ExecutionNotAvailable { .. }
-            | Refusal::ApprovalRequired
+            | Refusal::ApprovalRequired { .. }
             | Refusal::WrongState { .. }
             | Refusal::WrongTransactionState { .. }
             | Refusal::NotYoursToReport { .. }

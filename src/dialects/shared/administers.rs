@@ -1,7 +1,8 @@
 //! What an administrator may do besides.
 
-use refundry_domain::ids::{KeyId, MerchantId};
+use refundry_domain::ids::{KeyId, MerchantId, TransactionId};
 use refundry_domain::merchant::{Administration, Connection, Key, Merchant};
+use refundry_domain::refund::TransactionState;
 use refundry_domain::webhook::{Delivery, Endpoint, EndpointState};
 
 use super::problem::{Code, Problem};
@@ -15,10 +16,18 @@ use crate::gateways::connectors::Texts;
 use crate::ledger::Fault;
 use crate::ledger::verify::{Counts, Report, verify_live};
 use crate::store::webhooks::{DeliveryFilter, DeliveryPage};
-use crate::store::{Administered, Event, Slice, Standing, StoreError};
+use crate::store::{
+    Administered, Event, Movement, Page, Slice, Standing, StoreError, TransactionFilter,
+    TransactionKind, TransactionRow,
+};
 
 use super::desk::OPERATOR;
 use super::right::{Administers, Right};
+
+/// Why a gateway is not pointed at another account.
+pub const IN_DOUBT: &str = "was sent through this account and is not settled yet: only this \
+                            account can say what became of it. Change to another one when no \
+                            refund sent through it is processing.";
 
 impl Right<Administers> {
     /// Changes the caller's own merchant.
@@ -58,6 +67,32 @@ impl Right<Administers> {
 
     pub async fn connections(&self) -> Result<Vec<Connection>, StoreError> {
         self.store().connections(self.merchant()).await
+    }
+
+    /// A refund that was sent through a gateway and is not settled: only the account that it was
+    /// sent to can say what became of it.
+    pub async fn in_doubt(&self, gateway: &str) -> Result<Option<TransactionId>, StoreError> {
+        let filter = TransactionFilter {
+            kinds: vec![TransactionKind::Refund],
+            states: vec![TransactionState::Processing],
+            provider: Some(gateway.to_owned()),
+            ..TransactionFilter::default()
+        };
+        let mut page = Page { after: None, before: None, limit: 1_000, oldest_first: true };
+        loop {
+            let slice = self.store().transactions(self.merchant(), filter.clone(), page).await?;
+            for row in &slice.rows {
+                if let Movement::Back(row) = &row.movement
+                    && row.sends > 0
+                {
+                    return Ok(Some(row.id));
+                }
+            }
+            page.after = slice.rows.last().map(TransactionRow::number);
+            if !slice.more || page.after.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// Credentials as they are kept.

@@ -1,16 +1,19 @@
 //! What the dialects stand on: who is let in, and what the rights are made from.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use refundry_domain::ids::{KeyId, MerchantId, Timestamp};
 use refundry_domain::merchant::Merchant;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::credential;
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::access::gate::{Admitted, Denied, Gate};
-use crate::access::limits::{Days, Standing};
+use crate::access::limits::Standing;
 use crate::access::links::Links;
 use crate::access::token::{self, Mark};
 use crate::connections::Connections;
@@ -33,15 +36,64 @@ pub(super) struct Parts {
     pub(super) counter: Counter,
     pub(super) connections: Arc<Connections>,
     pub(super) stopping: watch::Receiver<bool>,
-    pub(super) streams: Arc<Semaphore>,
-    pub(super) days: Days,
+    pub(super) streams: Arc<Streams>,
 }
 
 /// Requests a second of a key for which nothing else was said.
 const USUAL_RATE: u32 = 100;
 
-/// How many event streams may be open, over all merchants.
+/// How many event streams may be open over all merchants, and how many of one.
 const STREAMS_MOST: usize = 1_000;
+const STREAMS_EACH: usize = 200;
+/// How long a stream waits between two looks at the feed: so long, and longer the more there are.
+const LOOK_GAP: Duration = Duration::from_millis(10);
+const LOOK_GAP_EACH: Duration = Duration::from_micros(200);
+
+/// The event streams that are open, each merchant's counted.
+#[derive(Default)]
+pub struct Streams(Mutex<HashMap<MerchantId, usize>>);
+
+/// A stream's place among them, until it is dropped.
+pub struct Place {
+    streams: Arc<Streams>,
+    merchant: MerchantId,
+}
+
+impl Streams {
+    fn count(&self) -> usize {
+        self.0.lock().values().sum()
+    }
+
+    /// None while too many are open, of all merchants or of this one.
+    pub(super) fn place(self: &Arc<Self>, merchant: MerchantId) -> Option<Place> {
+        let mut open = self.0.lock();
+        let all: usize = open.values().sum();
+        let own = open.entry(merchant).or_default();
+        if all >= STREAMS_MOST || *own >= STREAMS_EACH {
+            return None;
+        }
+        *own += 1;
+        Some(Place { streams: self.clone(), merchant })
+    }
+}
+
+impl Place {
+    /// How long to wait before the feed is looked at again, so that commits that come one after the
+    /// other cost one look and not one each.
+    pub fn gap(&self) -> Duration {
+        LOOK_GAP
+            + LOOK_GAP_EACH.saturating_mul(u32::try_from(self.streams.count()).unwrap_or(u32::MAX))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.streams.0.lock();
+        if let Some(own) = open.get_mut(&self.merchant) {
+            *own = own.saturating_sub(1);
+        }
+    }
+}
 
 impl Desk {
     /// `stopping` becomes true when the server drains; streams end then.
@@ -53,17 +105,8 @@ impl Desk {
         counter: Counter,
         stopping: watch::Receiver<bool>,
     ) -> Desk {
-        let streams = Arc::new(Semaphore::new(STREAMS_MOST));
-        let parts = Parts {
-            ledger,
-            gate,
-            links,
-            connections,
-            counter,
-            stopping,
-            streams,
-            days: Days::default(),
-        };
+        let streams = Arc::default();
+        let parts = Parts { ledger, gate, links, connections, counter, stopping, streams };
         Desk(Arc::new(parts))
     }
 
@@ -137,6 +180,6 @@ impl Desk {
     pub fn count_today(&self, admitted: &Admitted, usual: u32) -> Result<(), u64> {
         let Some(key) = admitted.caller.key else { return Ok(()) };
         let most = admitted.rate().saturating_mul(usual / USUAL_RATE).max(usual);
-        self.0.days.take(key, most, self.0.ledger.now())
+        self.0.gate.count_today(key, most)
     }
 }

@@ -1,6 +1,6 @@
 //! Mechanisms that every dialect needs. No shape of any one dialect is here.
 
-mod administers;
+pub mod administers;
 pub mod body;
 pub mod credential;
 mod credits;

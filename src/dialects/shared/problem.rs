@@ -40,6 +40,7 @@ pub enum Code {
     KeyNotFound,
     GatewayNotFound,
     GatewayExists,
+    GatewayInUse,
     NotificationRefused,
     MerchantNotFound,
     EndpointNotFound,
@@ -53,7 +54,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Code; 36] = [
+    pub const ALL: [Code; 37] = [
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::UnsupportedMediaType,
@@ -80,6 +81,7 @@ impl Code {
         Code::KeyNotFound,
         Code::GatewayNotFound,
         Code::GatewayExists,
+        Code::GatewayInUse,
         Code::NotificationRefused,
         Code::MerchantNotFound,
         Code::EndpointNotFound,
@@ -131,6 +133,7 @@ impl Code {
             Code::KeyNotFound => ("key_not_found", 404, "No such API key"),
             Code::GatewayNotFound => ("gateway_not_found", 404, "No such gateway"),
             Code::GatewayExists => ("gateway_exists", 409, "Gateway connected already"),
+            Code::GatewayInUse => ("gateway_in_use", 409, "Refunds are under way there"),
             Code::NotificationRefused => ("notification_refused", 401, "Notification not believed"),
             Code::MerchantNotFound => ("merchant_not_found", 404, "No such merchant"),
             Code::EndpointNotFound => {

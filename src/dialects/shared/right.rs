@@ -15,16 +15,17 @@ use refundry_domain::order::Order;
 use refundry_domain::policy::Policy;
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
-use super::desk::Desk;
+use super::desk::{Desk, Place};
 use super::problem::{Code, Problem};
 use crate::access::Caller;
 use crate::access::gate::Admitted;
 use crate::access::links::{Link, LinkError};
 use crate::access::seal::Sealer;
 use crate::delivery::{Format, Message};
-use crate::ledger::{Answered, Fault, Held};
+use crate::ledger::{Answered, Fault, Fitting, Followed, Following, Held};
+use crate::store::together::ReturnSheet;
 use crate::store::{
     Claim, Event, EventFilter, OrderFilter, Page, RefundFilter, ReturnFilter, Slice, Store,
     StoreError, TransactionFilter, TransactionRow,
@@ -116,34 +117,25 @@ impl<S: Scoped> Right<S> {
         claim: Option<Claim>,
         dry_run: bool,
     ) -> Result<Answered, Fault> {
-        self.run_holding(None, target, command, claim, dry_run).await
-    }
-
-    /// As [`Right::run`]; what is held is let go of when the ledger has answered, and not when
-    /// whoever waits for it is dropped.
-    async fn run_holding(
-        &self,
-        held: Option<Held>,
-        target: Target,
-        command: Command,
-        claim: Option<Claim>,
-        dry_run: bool,
-    ) -> Result<Answered, Fault> {
         let ledger = self.desk.0.ledger.clone();
         let admitted = self.admitted.clone();
-        let task = tokio::spawn(async move {
-            let answered =
-                ledger.carry_out(&admitted.caller, target, command, claim, dry_run).await;
-            drop(held);
-            answered
-        });
-        match task.await {
-            Ok(answered) => answered,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(StoreError::Unavailable("the server is stopping".to_owned()).into()),
-            },
-        }
+        to_its_end(async move {
+            ledger.carry_out(&admitted.caller, target, command, claim, dry_run).await
+        })
+        .await
+    }
+}
+
+/// Goes on in a task of its own when whoever waits for it is dropped.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+) -> Result<T, Fault> {
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Unavailable("the server is stopping".to_owned()).into()),
+        },
     }
 }
 
@@ -194,6 +186,21 @@ impl<S: Shows> Right<S> {
         self.store().refunds(self.merchant(), filter, page).await
     }
 
+    /// [`Right::refunds`] with the books of their orders, in one question.
+    pub async fn refunds_with_books(
+        &self,
+        filter: RefundFilter,
+        page: Page,
+    ) -> Result<(Slice<Refund>, HashMap<OrderId, Book>), StoreError> {
+        let (slice, books) = self.store().refunds_with_books(self.merchant(), filter, page).await?;
+        Ok((slice, books.into_iter().map(|book| (book.order.id, book)).collect()))
+    }
+
+    /// The return of this reference with its order and its refunds, in one question.
+    pub async fn return_sheet(&self, reference: &str) -> Result<Option<ReturnSheet>, StoreError> {
+        self.store().return_sheet(self.merchant(), reference.to_owned()).await
+    }
+
     pub async fn transaction(
         &self,
         transaction: TransactionId,
@@ -209,12 +216,13 @@ impl<S: Shows> Right<S> {
         self.store().transactions(self.merchant(), filter, page).await
     }
 
-    /// As [`Right::transaction`], once its provider has answered or the wait for that is over.
+    /// A transaction's refund once its provider has answered or the wait for that is over.
     pub async fn outcome(
         &self,
         transaction: TransactionId,
-    ) -> Result<Option<TransactionRow>, StoreError> {
-        self.desk.0.ledger.outcome(self.merchant(), transaction).await
+        following: Option<Following>,
+    ) -> Result<Option<Followed>, StoreError> {
+        self.desk.0.ledger.outcome(self.merchant(), transaction, following).await
     }
 
     pub async fn return_of(&self, return_id: ReturnId) -> Result<Option<Return>, StoreError> {
@@ -271,8 +279,8 @@ impl Right<Reads> {
     }
 
     /// A place for one more stream; `None` when there is none.
-    pub fn place_for_stream(&self) -> Option<OwnedSemaphorePermit> {
-        self.desk.0.streams.clone().try_acquire_owned().ok()
+    pub fn place_for_stream(&self) -> Option<Place> {
+        self.desk.0.streams.place(self.caller().merchant)
     }
 
     /// True once the server drains.
@@ -292,16 +300,26 @@ impl Right<Writes> {
         self.run(target, command, claim, dry_run).await
     }
 
-    /// As [`Right::carry_out`]; the name stays held until the ledger has answered, even when the
-    /// client hangs up meanwhile.
-    pub async fn carry_out_holding(
+    /// As [`Right::carry_out`], of a command that is made from its book in the batch; see
+    /// [`Ledger::carry_out_fitting`](crate::ledger::Ledger::carry_out_fitting). What is held is let
+    /// go of when the ledger has answered, and not when whoever waits for it is dropped.
+    pub async fn carry_out_fitting<E, F>(
         &self,
         held: Option<Held>,
-        target: Target,
-        command: Command,
-        claim: Option<Claim>,
-    ) -> Result<Answered, Fault> {
-        self.run_holding(held, target, command, claim, false).await
+        fitting: Fitting<F>,
+    ) -> Result<Result<(Answered, Following), E>, Fault>
+    where
+        E: Send + 'static,
+        F: Fn(&Book) -> Result<Command, E> + Send + Sync + 'static,
+    {
+        let ledger = self.desk.0.ledger.clone();
+        let admitted = self.admitted.clone();
+        to_its_end(async move {
+            let answered = ledger.carry_out_fitting(&admitted.caller, fitting).await;
+            drop(held);
+            answered
+        })
+        .await
     }
 
     /// Lets a name have one holder at a time in this process.

@@ -1,6 +1,7 @@
 //! Proof that the books are what their events say, and that no event was altered or is missing.
 
 mod credits;
+mod days;
 mod live;
 mod reports;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use refundry_domain::book::Book;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{EventId, MerchantId, OrderId, OrderRef};
 use refundry_domain::order::Chain;
 use refundry_domain::refund::{Execution, Refund};
@@ -117,6 +119,8 @@ struct Check<'a> {
     /// While somebody writes: the last number that is looked at. All up to it is committed.
     end: Option<i64>,
     reached: Reached,
+    /// What the merchant's refunds make of its days.
+    days: BTreeMap<String, Day>,
 }
 
 impl<'a> Check<'a> {
@@ -125,7 +129,8 @@ impl<'a> Check<'a> {
         progress: &'a mut (dyn FnMut(&Counts) + Send),
         end: Option<i64>,
     ) -> Check<'a> {
-        Check { store, progress, report: Report::default(), end, reached: Reached::default() }
+        let (reached, days) = (Reached::default(), BTreeMap::new());
+        Check { store, progress, report: Report::default(), end, reached, days }
     }
 
     fn is_within(&self, number: i64) -> bool {
@@ -175,6 +180,7 @@ impl<'a> Check<'a> {
 
     async fn merchant(&mut self, merchant: MerchantId) -> Result<(), StoreError> {
         self.reached = Reached::default();
+        self.days.clear();
         self.own_chain(merchant).await?;
         let mut after = None;
         let mut refunded = BTreeMap::new();
@@ -201,6 +207,7 @@ impl<'a> Check<'a> {
         // While somebody writes, the counts and the orders are not of one moment.
         if self.end.is_none() {
             self.counted(merchant, refunded).await?;
+            self.daily_totals(merchant).await?;
         }
         self.accounts(merchant).await?;
         // What could not be followed would be missing here.
@@ -306,6 +313,7 @@ impl<'a> Check<'a> {
         self.reach(2, book.returns.iter().map(|row| row.id.0));
         self.reach(3, events.iter().map(|event| event.id.0));
         self.balances(merchant, &book, &refunds, &events);
+        self.count_on_days(&refunds);
         for refund in &refunds {
             self.credited(merchant, refund).await?;
         }

@@ -30,6 +30,8 @@ macro_rules! migrations {
             10 "0010_found_by",
             11 "0011_deadlines",
             12 "0012_reports",
+            13 "0013_daily_limit",
+            15 "0015_report_months",
         )
     };
 }

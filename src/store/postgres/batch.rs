@@ -282,17 +282,26 @@ fn settle(
         place = Some(numbers.take());
     }
     let before = numbers.clone();
+    let mut freed = claim.is_some_and(|claim| claim.done_only);
     let decided = match shelf.target(&intent.target)? {
         Ok(mut loaded) => {
-            loaded.book.account = shelf.wanted_account(&loaded.book, &intent.command);
+            let Some(command) = settle::command(intent, Some(&loaded)) else {
+                return Ok(Settlement::Unfit);
+            };
+            loaded.book.account = shelf.wanted_account(&loaded.book, &command);
+            let date = settle::day(intent);
+            loaded.book.day = date.and_then(|date| shelf.days.get(&date)).map(|it| it.0.clone());
             let taken = reference(shelf, numbers, intent);
-            decision(instance, numbers, intent, Some(loaded), taken)
+            decision(instance, numbers, intent, &command, Some(loaded), taken)
         }
         Err(Refusal::UnknownOrder) if intent.target == Target::NewOrder => {
             let taken = reference(shelf, numbers, intent);
-            decision(instance, numbers, intent, None, taken)
+            decision(instance, numbers, intent, &intent.command, None, taken)
         }
-        Err(refusal) => Err(refusal),
+        Err(refusal) => {
+            freed |= intent.fit.is_some();
+            Err(refusal)
+        }
     };
     if intent.dry_run || decided.is_err() {
         *numbers = before;
@@ -318,8 +327,7 @@ fn settle(
         }
         Err(refusal) => {
             let answer = render(Err(&refusal));
-            let place = place.filter(|_| claim.is_some_and(|claim| !claim.done_only));
-            keep(shelf, intent, place, answer.as_ref());
+            keep(shelf, intent, place.filter(|_| !freed), answer.as_ref());
             Ok(Settlement::Refused { refusal, answer })
         }
     }

@@ -1,5 +1,7 @@
 //! Webhook endpoints and what was delivered to them.
 
+use std::collections::HashMap;
+
 use refundry_domain::ids::{EndpointId, EventId, MerchantId, Timestamp};
 use refundry_domain::webhook::NewEndpoint;
 use refundry_domain::webhook::{Delivery, DeliveryState, Endpoint, EndpointChange, EndpointState};
@@ -81,9 +83,13 @@ struct Lists {
 }
 
 impl Lists {
+    /// Of several of one event the last, since one statement cannot write a row twice.
     fn of(deliveries: &[Delivery]) -> Lists {
         let mut lists = Lists::default();
-        for row in deliveries {
+        let last: HashMap<i64, usize> =
+            deliveries.iter().enumerate().map(|(at, row)| (row.event.0, at)).collect();
+        let stands = |at: usize, row: &Delivery| last.get(&row.event.0) == Some(&at);
+        for (_, row) in deliveries.iter().enumerate().filter(|(at, row)| stands(*at, row)) {
             lists.event.push(row.event.0);
             lists.order.push(row.order.map_or(0, |order| order.0));
             lists.name.push(row.name.clone());

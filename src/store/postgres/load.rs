@@ -7,6 +7,7 @@ use refundry_domain::ids::{MerchantId, Numbers};
 use tokio_postgres::Row;
 
 use super::credits::{self, HeldAccount};
+use super::days;
 use super::fail::Fail;
 use super::pool::{Lent, Params, Step};
 use super::rows::{Cells, select};
@@ -64,7 +65,12 @@ pub async fn resolve(
 }
 
 /// Of which order, and of which refund, rows are.
-const BELONGING: [(Belonging, &str); 3] = [
+const BELONGING: [(Belonging, &str); 4] = [
+    (
+        Belonging::Payment,
+        "SELECT number, order_number, 0::bigint FROM transactions \
+        WHERE merchant = $1 AND number = ANY($2) AND refund IS NULL",
+    ),
     (
         Belonging::Refund,
         "SELECT number, order_number, number FROM refunds \
@@ -117,6 +123,7 @@ pub async fn load(
     let digests: Vec<&[u8]> = wanted.digests.iter().map(|digest| &digest[..]).collect();
     let new_orders: Vec<&str> = wanted.new_orders.iter().map(String::as_str).collect();
     let new_returns: Vec<&str> = wanted.new_returns.iter().map(String::as_str).collect();
+    let dates: Vec<&str> = wanted.days.iter().map(String::as_str).collect();
     let pay = Queue::Pay.name();
 
     let mut plan = Plan::default();
@@ -140,6 +147,10 @@ pub async fn load(
     }
     if wanted.credits {
         plan.add(Kind::Accounts, (accounts_sql(), vec![&merchant.0, &orders, &refunds]));
+    }
+    if !dates.is_empty() {
+        plan.add(Kind::Begin, (days::BEGIN, vec![&merchant.0, &dates]));
+        plan.add(Kind::Days, (days::locked(), vec![&merchant.0, &dates]));
     }
     if !digests.is_empty() {
         plan.add(Kind::Claims, (CLAIMS, vec![&merchant.0, &digests]));
@@ -206,6 +217,7 @@ enum Kind {
     Transactions,
     Work,
     Accounts,
+    Days,
     Claims,
     OrderReferences,
     ReturnReferences,
@@ -337,9 +349,7 @@ fn read(kind: &Kind, rows: &[Row], merchant: MerchantId, shelf: &mut Shelf) -> R
             }
             Kind::Refunds => {
                 let (refund, previous) = rows::refund(&mut cells)?;
-                let marks = Default::default();
-                let held = HeldRefund { refund, previous, mark: None, transaction_marks: marks };
-                shelf.refunds.insert(held.refund.id.0, held);
+                shelf.refunds.insert(refund.id.0, HeldRefund::read(refund, previous));
             }
             Kind::Transactions => {
                 let row = rows::transaction(&mut cells)?;
@@ -358,6 +368,10 @@ fn read(kind: &Kind, rows: &[Row], merchant: MerchantId, shelf: &mut Shelf) -> R
             Kind::Accounts => {
                 let account = credits::account(row)?;
                 shelf.accounts.insert(account.id.0, HeldAccount { account, mark: None });
+            }
+            Kind::Days => {
+                let day = rows::day(&mut cells)?;
+                shelf.days.insert(day.date.clone(), (day, false));
             }
             Kind::Claims => {
                 let digest: &[u8] = row.get(0);

@@ -6,6 +6,7 @@ pub mod bench;
 mod connections;
 mod copy;
 mod credits;
+mod days;
 mod events;
 mod fail;
 mod feed;
@@ -17,12 +18,15 @@ mod page;
 mod people;
 mod pool;
 mod queues;
+mod reach;
 mod reports;
 mod rows;
 mod seal;
 mod shelf;
 mod single;
 mod statements;
+mod tls;
+mod together;
 mod transactions;
 mod vault;
 mod wanted;
@@ -62,8 +66,8 @@ use self::watch::Watch;
 use super::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use super::{
     Administered, Event, EventFilter, Intent, KeyAndDigest, KeyUse, OrderFilter, Page,
-    RefundFilter, ReturnFilter, Seal, Slice, Standing, Store, StoreError, TransactionFilter,
-    TransactionRow,
+    RefundFilter, ReturnFilter, SENT_BEFORE_MS, Seal, Slice, Standing, Store, StoreError,
+    TransactionFilter, TransactionRow,
 };
 
 /// How the database is reached.
@@ -457,6 +461,7 @@ impl Store for PostgresStore {
         let Standing::Behind(why) = self.standing() else { return Ok(()) };
         let data = serde_json::json!({ "why": why }).to_string();
         let by = admin::By { by, at };
+        work::count_as_sent(&mut self.lent().await?, at.after_ms(-SENT_BEFORE_MS)).await?;
         admin::record(&self.books, &by, "books.accepted", &data).await?;
         self.books.watch.accepted();
         Ok(())

@@ -20,10 +20,10 @@ use crate::store::encode;
 use crate::store::migrations::{Migration, POSTGRES as MIGRATIONS};
 use crate::store::people::WORDS_FROM;
 
-/// How far numbers jump when books are behind: what was lost may have been told to providers, and
-/// its numbers must not be given to anything else.
 /// How many steps one version adds to the schema at most.
 const MOST_STEPS_A_VERSION: i64 = 10;
+/// How far numbers jump when books are behind: what was lost may have been told to providers, and
+/// its numbers must not be given to anything else.
 const LOST_NUMBERS: i64 = 10_000_000;
 /// How long a migration may take, and another process may wait for it.
 const MIGRATION: Duration = Duration::from_secs(600);

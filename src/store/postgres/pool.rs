@@ -9,22 +9,19 @@ use std::time::Duration;
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
 };
-use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, Row};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Options;
 use super::fail::Fail;
 use super::open::OpenError;
+use super::reach::Reach;
+use super::tls::Target;
 use super::watch::Watch;
 
 pub fn open(settings: &Options, watch: &Arc<Watch>) -> Result<Pool, OpenError> {
-    let malformed = |error: &dyn std::error::Error| {
-        OpenError::Url(super::fail::causes(error).replace(&settings.url, "…"))
-    };
-    let mut config: tokio_postgres::Config =
-        settings.url.parse().map_err(|error: tokio_postgres::Error| malformed(&error))?;
+    let mut target = Target::read(&settings.url)?;
+    let config = &mut target.config;
     config.connect_timeout(settings.timeout.min(Duration::from_secs(5)));
     config.tcp_user_timeout(settings.timeout);
     config.keepalives_idle(Duration::from_secs(10));
@@ -34,10 +31,11 @@ pub fn open(settings: &Options, watch: &Arc<Watch>) -> Result<Pool, OpenError> {
         config.application_name("refundry");
     }
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = if config.get_ssl_mode() == SslMode::Require {
-        Manager::from_config(config, tls()?, recycling)
+    let manager = if target.is_secret() {
+        let tls = target.tls()?;
+        Manager::from_connect(target.config, Reach { tls }, recycling)
     } else {
-        Manager::from_config(config, NoTls, recycling)
+        Manager::from_connect(target.config, Reach { tls: NoTls }, recycling)
     };
     let ms = settings.timeout.as_millis();
     // What this process acknowledges is on the disk, whatever the server's own setting is. A
@@ -68,20 +66,6 @@ pub fn open(settings: &Options, watch: &Arc<Watch>) -> Result<Pool, OpenError> {
         .post_create(greet)
         .build()
         .map_err(|error| OpenError::Database(error.to_string()))
-}
-
-/// Certificates are checked against those that the system trusts.
-fn tls() -> Result<MakeRustlsConnect, OpenError> {
-    let mut roots = rustls::RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| OpenError::Database(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
 }
 
 /// A connection that goes back to the others only when nothing is left open on it.

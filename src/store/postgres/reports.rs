@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{EventId, MerchantId, RefundId, TransactionId};
 use refundry_domain::report::Tally;
 use tokio_postgres::Row;
 
-use super::PostgresStore;
 use super::fail::Fail;
 use super::pool::{Lent, Params, Step, ask};
 use super::rows::{Cells, storable};
 use super::single::many;
+use super::{PostgresStore, days};
 use crate::store::StoreError;
 use crate::store::encode::read_settings;
 use crate::store::reports::{
@@ -75,6 +76,11 @@ impl Reports for PostgresStore {
         }
         let mut lent = self.lent().await?;
         Ok(counts(&mut lent, merchant, &filter).await?)
+    }
+
+    async fn days(&self, merchant: MerchantId) -> Result<Vec<Day>, StoreError> {
+        let mut lent = self.lent().await?;
+        Ok(days::all(&mut lent, merchant).await?)
     }
 }
 
@@ -168,18 +174,43 @@ macro_rules! adding {
 
 /// Nobody has counted before: $2 and $3 are not looked at.
 const BEGIN: &str = adding!(
-    "INSERT INTO report_cursors (merchant, cursor, zone) \
-    SELECT $1, $4, $5 WHERE $2::bigint IS NULL AND $3::text IS NULL \
+    "INSERT INTO report_cursors (merchant, cursor, zone, summed) \
+    SELECT $1, $4, $5, $4 WHERE $2::bigint IS NULL AND $3::text IS NULL \
     ON CONFLICT (merchant) DO NOTHING"
 );
 const GO_ON: &str = adding!(
-    "UPDATE report_cursors SET cursor = $4, zone = $5 \
+    "UPDATE report_cursors SET cursor = $4, zone = $5, summed = $4 \
     WHERE merchant = $1 AND cursor = $2 AND zone = $3"
 );
 /// In the same transaction, before anything is counted by another zone's clocks.
 const CLEAR: &str = "DELETE FROM report_days d USING report_cursors c WHERE d.merchant = $1 \
     AND c.merchant = $1 AND c.cursor = $2 AND c.zone = $3";
 const LOCK: &str = "SELECT 1 FROM report_cursors WHERE merchant = $1 FOR UPDATE";
+
+/// Makes the sums of months anew, where somebody has counted who does not know of them.
+macro_rules! summing {
+    ($columns:literal, $by:literal) => {
+        concat!(
+            "INSERT INTO report_days (merchant, apart, day, currency, provider, reason, counted, \
+            detail, times, amount) SELECT merchant, ",
+            $columns,
+            ", counted, detail, sum(times)::bigint, \
+            least(sum(amount), 9223372036854775807)::bigint FROM report_days \
+            WHERE merchant = $1 AND apart = 1 \
+            AND (SELECT summed <> cursor FROM report_cursors WHERE merchant = $1) \
+            GROUP BY merchant, substr(day, 1, 8), currency, ",
+            $by,
+            ", counted, detail"
+        )
+    };
+}
+const MEND: [&str; 4] = [
+    "DELETE FROM report_days WHERE merchant = $1 AND apart > 1 \
+    AND (SELECT summed <> cursor FROM report_cursors WHERE merchant = $1)",
+    summing!("2, substr(day, 1, 8) || '01', currency, provider, ''", "provider"),
+    summing!("3, substr(day, 1, 8) || '01', currency, '', reason", "reason"),
+    "UPDATE report_cursors SET summed = cursor WHERE merchant = $1 AND summed <> cursor",
+];
 
 /// The columns of counts, each as a list.
 #[derive(Default)]
@@ -207,7 +238,7 @@ impl Lists {
         for row in kept(&progress.counts) {
             let (counted, detail) = row.counted.names();
             lists.apart.push(row.apart);
-            lists.day.push(row.day.to_owned());
+            lists.day.push(row.day.into_owned());
             lists.currency.push(row.currency);
             lists.provider.push(row.provider.to_owned());
             lists.reason.push(row.reason.to_owned());
@@ -242,9 +273,9 @@ async fn add(lent: &mut Lent, progress: &[Progress]) -> Result<usize, Fail> {
             &lists.amount,
         ];
         let sql = if one.from.is_some() { GO_ON } else { BEGIN };
-        let mut steps = vec![Step::Plain("BEGIN")];
+        let mut steps = vec![Step::Plain("BEGIN"), Step::Query(LOCK, vec![merchant])];
+        steps.extend(MEND.iter().map(|sql| Step::Query(sql, vec![merchant])));
         if one.from.as_ref().is_some_and(|from| from.zone != to.zone) {
-            steps.push(Step::Query(LOCK, vec![merchant]));
             steps.push(Step::Query(CLEAR, vec![merchant, &lists.cursor, &lists.zone]));
         }
         let at = steps.len();
@@ -263,27 +294,31 @@ async fn counts(
     merchant: MerchantId,
     filter: &CountFilter,
 ) -> Result<Vec<CountRow>, Fail> {
-    let sql = format!(
-        "SELECT {key} AS what, currency, counted, detail, sum(times)::bigint, \
-        least(sum(amount), 9223372036854775807)::bigint \
-        FROM report_days WHERE merchant = $1 AND apart = $8 AND day >= $2 AND day <= $3 \
-        AND ($4::text IS NULL OR counted = $4) AND ($5::text IS NULL OR currency = $5) \
-        AND ($6::text IS NULL OR provider = $6) AND ($7::text IS NULL OR reason = $7) \
-        GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
-        key = filter.by.sql(),
-    );
-    let (only, apart) = (filter.by.only(), filter.apart());
+    let (only, spans) = (filter.by.only(), filter.spans());
     let code = filter.currency.map(|currency| currency.code());
-    let params: Params<'_> = vec![
-        &merchant.0,
-        &filter.from,
-        &filter.to,
-        &only,
-        &code,
-        &filter.provider,
-        &filter.reason,
-        &apart,
-    ];
+    let mut params: Params<'_> = vec![&merchant.0, &only, &code, &filter.provider, &filter.reason];
+    let mut pieces = Vec::new();
+    for span in &spans {
+        let at = params.len() + 1;
+        pieces.push(format!(
+            "SELECT {key} AS what, currency, counted, detail, times, amount FROM report_days \
+            WHERE merchant = $1 AND apart = ${at} AND day >= ${from} AND day <= ${to} \
+            AND ($2::text IS NULL OR counted = $2) AND ($3::text IS NULL OR currency = $3) \
+            AND ($4::text IS NULL OR provider = $4) AND ($5::text IS NULL OR reason = $5)",
+            key = filter.by.sql(),
+            from = at + 1,
+            to = at + 2,
+        ));
+        params.push(&span.apart);
+        params.push(&span.from);
+        params.push(&span.to);
+    }
+    let sql = format!(
+        "SELECT what, currency, counted, detail, sum(times)::bigint, \
+        least(sum(amount), 9223372036854775807)::bigint FROM ({rows}) AS rows \
+        GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+        rows = pieces.join(" UNION ALL "),
+    );
     let found = many(lent, &sql, params).await?;
     let read = |row: &Row| -> Result<CountRow, Fail> {
         let mut cells = Cells::of(row);

@@ -7,6 +7,7 @@ use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Mark, Queue, Work, WorkChange};
 use refundry_domain::command::Target;
 use refundry_domain::credit::Entry;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{OrderRef, TransactionId};
 use refundry_domain::order::{Line, Order, Payment};
 use refundry_domain::refund::Refund;
@@ -59,6 +60,7 @@ impl Held {
             subject: None,
             work: None,
             account: None,
+            day: None,
         };
         Loaded { book, last_event: self.last_event, last_refund: self.last_refund }
     }
@@ -69,6 +71,13 @@ pub struct HeldRefund {
     pub previous: i64,
     pub mark: Option<Mark>,
     pub transaction_marks: BTreeMap<i64, Mark>,
+}
+
+impl HeldRefund {
+    /// As it stands in the database.
+    pub fn read(refund: Refund, previous: i64) -> HeldRefund {
+        HeldRefund { refund, previous, mark: None, transaction_marks: BTreeMap::new() }
+    }
 }
 
 /// An idempotency key that is taken.
@@ -105,12 +114,13 @@ pub struct NewClaim {
 pub struct Belongs {
     pub kind: Belonging,
     pub order: i64,
-    /// Of a refund, itself; of a return, 0.
+    /// Of a refund, itself; of a payment or a return, 0.
     pub refund: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belonging {
+    Payment,
     Refund,
     Transaction,
     Return,
@@ -123,7 +133,7 @@ pub struct Shelf {
     pub busy: BTreeSet<i64>,
     pub refunds: BTreeMap<i64, HeldRefund>,
     pub by_reference: HashMap<String, i64>,
-    /// Where refunds, refund transactions and returns belong.
+    /// Where payments, refunds, refund transactions and returns belong.
     pub belongs: HashMap<i64, Belongs>,
     /// What was read, and what the batch leaves; the second is to be written.
     pub work: BTreeMap<(Queue, i64), Option<Work>>,
@@ -137,6 +147,8 @@ pub struct Shelf {
     pub accounts: BTreeMap<i64, HeldAccount>,
     /// New ones.
     pub entries: Vec<Entry>,
+    /// The merchant's days that were locked, by date, and whether something has counted on them.
+    pub days: BTreeMap<String, (Day, bool)>,
     pub events: Vec<NewEvent>,
     pub new_claims: Vec<NewClaim>,
 }
@@ -149,6 +161,7 @@ impl Shelf {
             Target::NewOrder => None,
             Target::Order(OrderRef::Id(id)) => Some(id.0),
             Target::Order(OrderRef::Reference(text)) => self.by_reference.get(text).copied(),
+            Target::Payment(id) => belonging(id.0),
             Target::Refund(id) => belonging(id.0),
             Target::Transaction(id) => belonging(id.0),
             Target::Return(id) => belonging(id.0),
@@ -163,6 +176,12 @@ impl Shelf {
             Target::Order(OrderRef::Id(id)) => self.orders.get(&id.0),
             Target::Order(OrderRef::Reference(reference)) => {
                 self.by_reference.get(reference).and_then(|number| self.orders.get(number))
+            }
+            Target::Payment(id) => {
+                let Some(belongs) = self.where_is(id.0, Belonging::Payment) else {
+                    return Ok(Err(Refusal::UnknownTransaction));
+                };
+                return self.of_order(belongs.order).map(Ok);
             }
             Target::Refund(id) => {
                 let Some(belongs) = self.where_is(id.0, Belonging::Refund) else {
@@ -249,6 +268,9 @@ impl Shelf {
         }
         self.order_references.insert(book.order.reference.clone(), number);
         self.put_back_refund(book, changes);
+        if let Some(day) = book.day.as_ref().filter(|_| changes.day) {
+            self.days.insert(day.date.clone(), (day.clone(), true));
+        }
         for change in &changes.work {
             let (key, left) = match change {
                 WorkChange::Put(work) => ((work.queue, work.subject), Some(work.clone())),

@@ -34,7 +34,14 @@ pub async fn order(
             OrderRef::Reference(reference) => vec![&merchant.0, reference],
         }
     };
-    let texts: Vec<String> = [
+    let texts = texts(sql);
+    let found = ask(lent, texts.iter().map(|sql| Step::Query(sql, params())).collect()).await?;
+    book(&found, merchant)
+}
+
+/// The statements of an order's book; `sql` says its number.
+pub fn texts(sql: &str) -> [String; 4] {
+    [
         format!("SELECT {} FROM orders WHERE merchant = $1 AND number = {sql}", rows::ORDER),
         format!(
             "SELECT {} FROM lines WHERE merchant = $1 AND order_number = {sql} ORDER BY position",
@@ -50,8 +57,10 @@ pub async fn order(
             rows::RETURN
         ),
     ]
-    .into();
-    let found = ask(lent, texts.iter().map(|sql| Step::Query(sql, params())).collect()).await?;
+}
+
+/// The book, from the answers to [`texts`].
+pub fn book(found: &[Vec<Row>], merchant: MerchantId) -> Result<Option<Book>, Fail> {
     let Some(head) = found[0].first() else { return Ok(None) };
     Ok(Some(Book {
         lines: found[1].iter().map(line).collect::<Result<_, _>>()?,
@@ -113,6 +122,7 @@ fn bare(order: Order) -> Book {
         subject: None,
         work: None,
         account: None,
+        day: None,
     }
 }
 

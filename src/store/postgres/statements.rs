@@ -153,7 +153,7 @@ sql!(
         asked_by text, kind text, payment int, reason text, note text, \
         failure_code text, failure_message text, parts text, information bytes, \
         metadata text, requested_by text, confirmed_by text, created_at int, \
-        updated_at int, settled_at int, information_due int"
+        updated_at int, settled_at int, information_due int, waits_for text, counted_on text"
     )
 );
 sql!(
@@ -164,7 +164,7 @@ sql!(
         "number int, state text, amount int, refunded int, asked_by text, \
         failure_code text, failure_message text, parts text, information bytes, \
         metadata text, confirmed_by text, updated_at int, settled_at int, \
-        information_due int, execution text"
+        information_due int, execution text, counted_on text"
     )
 );
 sql!(
@@ -233,3 +233,4 @@ sql!(
         transaction_number int, undoes int, reference text, done_by text, happened_at int"
     )
 );
+sql!(UPDATE_DAYS, update("daily_totals", 1, "day text, refunds int, amounts text"));

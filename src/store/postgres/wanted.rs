@@ -11,12 +11,13 @@ use super::load::BLOCK;
 use super::rows::storable;
 use super::shelf::Belonging;
 use crate::store::Intent;
-use crate::store::settle::digest;
+use crate::store::settle::{self, digest};
 
 /// What the intents of a batch are about.
 #[derive(Default)]
 pub struct Wanted {
     pub references: BTreeSet<String>,
+    payments: BTreeSet<i64>,
     refunds: BTreeSet<i64>,
     transactions: BTreeSet<i64>,
     returns: BTreeSet<i64>,
@@ -27,6 +28,8 @@ pub struct Wanted {
     numbers: i64,
     /// Whether a refund may be credited to an account, or taken back from one.
     pub credits: bool,
+    /// The merchant's days that something may count on.
+    pub days: BTreeSet<String>,
 }
 
 impl Wanted {
@@ -39,6 +42,7 @@ impl Wanted {
                 Target::Order(OrderRef::Reference(text)) => {
                     wanted.references.insert(text.clone());
                 }
+                Target::Payment(id) => drop(wanted.payments.insert(id.0)),
                 Target::Refund(id) => drop(wanted.refunds.insert(id.0)),
                 Target::Transaction(id) => drop(wanted.transactions.insert(id.0)),
                 Target::Return(id) => drop(wanted.returns.insert(id.0)),
@@ -48,6 +52,7 @@ impl Wanted {
             }
             wanted.numbers += 4 + reserve(&intent.command);
             wanted.credits |= credits(&intent.command);
+            wanted.days.extend(settle::day(intent));
             if let Command::RegisterOrder(new) = &*intent.command {
                 wanted.new_orders.extend(new.reference.clone());
             }
@@ -63,6 +68,7 @@ impl Wanted {
 
     pub fn of_kind(&self, kind: Belonging) -> Vec<i64> {
         let numbers = match kind {
+            Belonging::Payment => &self.payments,
             Belonging::Refund => &self.refunds,
             Belonging::Transaction => &self.transactions,
             Belonging::Return => &self.returns,

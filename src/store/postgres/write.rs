@@ -3,6 +3,7 @@
 
 use refundry_domain::changes::Mark;
 use refundry_domain::credit::{Account, Entry};
+use refundry_domain::day::Day;
 use refundry_domain::order::{Line, Metadata, Order, Payment, tracking_ids};
 use refundry_domain::outcome::Failure;
 use refundry_domain::refund::{Refund, RefundTransaction};
@@ -68,6 +69,7 @@ pub struct Rows<'a> {
     pub new_accounts: Vec<&'a Account>,
     pub accounts: Vec<&'a Account>,
     pub entries: &'a [Entry],
+    pub days: Vec<&'a Day>,
     events: &'a [NewEvent],
     claims: Vec<&'a NewClaim>,
     /// Names by which orders and refunds are found.
@@ -79,6 +81,7 @@ pub struct Rows<'a> {
 impl<'a> Rows<'a> {
     pub fn of(shelf: &'a Shelf) -> Rows<'a> {
         let mut rows = Rows { events: &shelf.events, entries: &shelf.entries, ..Rows::default() };
+        rows.days = shelf.days.values().filter(|day| day.1).map(|day| &day.0).collect();
         for held in shelf.orders.values() {
             rows.of_order(held);
         }
@@ -174,6 +177,7 @@ impl<'a> Rows<'a> {
             self.updated_accounts(),
             self.inserted_entries(),
             self.updated_orders(),
+            self.updated_days(),
             self.inserted_lines(),
             self.updated_lines(),
             self.inserted_payments(),
@@ -387,6 +391,8 @@ impl<'a> Rows<'a> {
             .with(|(row, _)| row.updated_at.0)
             .with(|(row, _)| row.settled_at.map(|at| at.0))
             .with(|(row, _)| row.information_due.map(|at| at.0))
+            .with(|(row, _)| row.waits_for.map(|why| why.name()))
+            .with(|(row, _)| row.counted_on.as_deref())
             .sql(&INSERT_REFUNDS)
     }
 
@@ -407,6 +413,7 @@ impl<'a> Rows<'a> {
             .with(|row| row.settled_at.map(|at| at.0))
             .with(|row| row.information_due.map(|at| at.0))
             .with(|row| row.execution.name())
+            .with(|row| row.counted_on.as_deref())
             .sql(&UPDATE_REFUNDS)
     }
 

@@ -76,7 +76,21 @@ fn copy(dir: &Path, to: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<(), Bac
     // The file is synced as a whole once it is written, and thrown away when that fails.
     target.pragma_update(None, "journal_mode", "OFF")?;
     target.pragma_update(None, "synchronous", "OFF")?;
-    let steps = Backup::new(&books, &mut target)?;
+    copy_pages(&books, &mut target, dir, told)?;
+    // One file, with no log beside it. And whatever these books were behind: when they are put back,
+    // they are behind anew, with all that is open in them.
+    target.pragma_update(None, "journal_mode", "DELETE")?;
+    target.execute("DELETE FROM state WHERE name = 'behind_from'", [])?;
+    Ok(())
+}
+
+fn copy_pages(
+    books: &Connection,
+    target: &mut Connection,
+    dir: &Path,
+    told: &mut dyn FnMut(u64, u64),
+) -> Result<(), BackupError> {
+    let steps = Backup::new(books, target)?;
     loop {
         let step = steps.step(PAGES_A_STEP)?;
         let progress = steps.progress();

@@ -4,13 +4,13 @@ use refundry_domain::book::Book;
 use refundry_domain::changes::{Changes, Mark};
 use refundry_domain::command::{Command, Target};
 use refundry_domain::event::Fact;
-use refundry_domain::ids::{MerchantId, Numbers, Timestamp};
+use refundry_domain::ids::{MerchantId, Numbers, OrderId, OrderRef, Timestamp};
 use refundry_domain::refusal::Refusal;
 use rusqlite::{Connection, params};
 
 use super::load::{self, Referenced};
 use super::shelf::{self, Shelf};
-use super::{Fail, credits, write};
+use super::{Fail, credits, days, write};
 use crate::store::facts::{self, Unlinked};
 use crate::store::settle::{self, Loaded, decision, digest, put};
 use crate::store::{Answer, Claim, Intent, Settlement};
@@ -48,14 +48,23 @@ pub fn settle(
         }
     }
     let before = batch.numbers.clone();
+    let mut freed = claim.is_some_and(|claim| claim.done_only);
     let decided = match load(conn, batch, intent)? {
         Ok((mut loaded, taken)) => {
+            let Some(command) = settle::command(intent, loaded.as_ref()) else {
+                free(conn, intent.merchant, claim)?;
+                return Ok(Settlement::Unfit);
+            };
             if let Some(loaded) = &mut loaded {
-                loaded.book.account = credits::wanted(conn, &loaded.book, &intent.command)?;
+                loaded.book.account = credits::wanted(conn, &loaded.book, &command)?;
+                loaded.book.day = days::wanted(conn, intent)?;
             }
-            decision(instance, &mut batch.numbers, intent, loaded, taken)
+            decision(instance, &mut batch.numbers, intent, &command, loaded, taken)
         }
-        Err(refusal) => Err(refusal),
+        Err(refusal) => {
+            freed |= intent.fit.is_some();
+            Err(refusal)
+        }
     };
     if intent.dry_run || decided.is_err() {
         batch.numbers = before;
@@ -70,9 +79,8 @@ pub fn settle(
             Ok(Settlement::Done { book: Box::new(loaded.book), answer, work })
         }
         Err(refusal) => {
-            if let Some(claim) = claim.filter(|claim| claim.done_only) {
-                let sql = "DELETE FROM claims WHERE merchant = ?1 AND digest = ?2";
-                conn.prepare_cached(sql)?.execute((intent.merchant.0, digest(&claim.key)))?;
+            if freed {
+                free(conn, intent.merchant, claim)?;
                 place = None;
             }
             let answer = answer(conn, intent, place, Err(&refusal))?;
@@ -107,6 +115,14 @@ pub fn take<T>(
         .map(|(_, answer)| answer)))
 }
 
+/// Lets the claim's key be taken again: what was asked under it came to nothing.
+fn free(conn: &Connection, merchant: MerchantId, claim: Option<&Claim>) -> Result<(), Fail> {
+    let Some(claim) = claim else { return Ok(()) };
+    let sql = "DELETE FROM claims WHERE merchant = ?1 AND digest = ?2";
+    conn.prepare_cached(sql)?.execute((merchant.0, digest(&claim.key)))?;
+    Ok(())
+}
+
 /// A book to decide on, if there is to be one already, and who has the wanted reference.
 type Before = (Option<Loaded>, Option<i64>);
 
@@ -137,13 +153,31 @@ fn book(
     batch: &mut Batch,
     intent: &Intent,
 ) -> Result<Result<Loaded, Refusal>, Fail> {
-    match batch.shelf.take(intent.merchant, &intent.target) {
+    let by_number = by_number(conn, intent)?;
+    let target = by_number.as_ref().unwrap_or(&intent.target);
+    match batch.shelf.take(intent.merchant, target) {
         Some(loaded) => {
-            shelf::check(conn, intent.merchant, &intent.target, &loaded)?;
+            shelf::check(conn, intent.merchant, target, &loaded)?;
             Ok(Ok(loaded))
         }
-        None => load::target(conn, intent.merchant, &intent.target),
+        None => load::target(conn, intent.merchant, target),
     }
+}
+
+/// The order that the target names in another way, by its number, as the shelf knows it.
+fn by_number(conn: &Connection, intent: &Intent) -> Result<Option<Target>, Fail> {
+    let order = match &intent.target {
+        Target::Order(OrderRef::Reference(reference)) => {
+            load::reference(conn, intent.merchant, Referenced::Orders, reference)?.map(OrderId)
+        }
+        Target::Payment(id) => load::order_of_payment(conn, intent.merchant, *id)?,
+        Target::NewOrder
+        | Target::Order(OrderRef::Id(_))
+        | Target::Refund(_)
+        | Target::Transaction(_)
+        | Target::Return(_) => None,
+    };
+    Ok(order.map(|order| Target::Order(OrderRef::Id(order))))
 }
 
 /// Who has the wanted reference. When none is wanted, sees to it that the digits of the next
@@ -185,6 +219,9 @@ fn apply(
     }
     if let Some(account) = &mut loaded.book.account {
         credits::write(conn, batch, account, &changes.credit, (&intent.by, intent.at))?;
+    }
+    if let Some(day) = loaded.book.day.as_ref().filter(|_| changes.day) {
+        days::write(conn, intent.merchant, day)?;
     }
     let whole = !matches!(intent.target, Target::Return(_));
     batch.shelf.put(loaded, changes, whole);

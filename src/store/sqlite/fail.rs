@@ -30,6 +30,9 @@ impl From<rusqlite::Error> for Fail {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::OutOfMemory) => {
                 Fail::Unavailable(why)
             }
+            Some(ErrorCode::OperationInterrupted) => {
+                Fail::Unavailable("the question took too long; ask for less".to_owned())
+            }
             _ => Fail::Damaged(why),
         }
     }

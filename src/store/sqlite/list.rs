@@ -7,7 +7,7 @@ use refundry_domain::returns::{Return, ReturnState};
 use rusqlite::Connection;
 
 use super::page::Query;
-use super::{Fail, load, rows};
+use super::{Fail, load, rows, several};
 use crate::store::fits;
 use crate::store::page::{merged, of_rows};
 use crate::store::search::{OUTSIDE, captured, refund_conditions, waits_outside};
@@ -91,9 +91,7 @@ pub fn refunds(
             };
             merged(states.iter().map(of_state), |refund| refund.id.0, page)?
         };
-    for refund in &mut slice.rows {
-        refund.transactions = load::transactions_of(conn, merchant, refund.id)?;
-    }
+    several::fill(conn, merchant, &mut slice.rows)?;
     Ok(slice)
 }
 

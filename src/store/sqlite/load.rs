@@ -1,12 +1,10 @@
 //! Books and single rows, as they are in the database now.
 
-use std::collections::BTreeSet;
-
 use refundry_domain::book::Book;
 use refundry_domain::changes::{Queue, Work};
 use refundry_domain::command::Target;
 use refundry_domain::ids::{MerchantId, OrderId, OrderRef, RefundId, ReturnId, TransactionId};
-use refundry_domain::order::{Line, Payment};
+use refundry_domain::order::{Line, Order, Payment};
 use refundry_domain::refund::{Refund, RefundTransaction};
 use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::Return;
@@ -28,6 +26,10 @@ pub fn target(
         Target::Order(order) => match head(conn, merchant, order)? {
             Some(head) => Some(book(conn, merchant, head)?),
             None => None,
+        },
+        Target::Payment(id) => match order_of_payment(conn, merchant, *id)? {
+            Some(order) => Some(of_order(conn, merchant, order)?),
+            None => return Ok(Err(Refusal::UnknownTransaction)),
         },
         Target::Refund(id) => match refund(conn, merchant, *id)? {
             Some(refund) => Some(with_refund(conn, merchant, refund)?),
@@ -91,13 +93,24 @@ fn book(conn: &Connection, merchant: MerchantId, head: Head) -> Result<Loaded, F
         lines: lines(conn, merchant, order)?,
         payments: payments(conn, merchant, order)?,
         returns: returns_of(conn, merchant, order)?,
-        order: head.order,
+        ..bare(head.order)
+    };
+    Ok(Loaded { book, last_event: head.last_event, last_refund: head.last_refund })
+}
+
+/// The order alone.
+pub fn bare(order: Order) -> Book {
+    Book {
+        order,
+        lines: Vec::new(),
+        payments: Vec::new(),
+        returns: Vec::new(),
         refund: None,
         subject: None,
         work: None,
         account: None,
-    };
-    Ok(Loaded { book, last_event: head.last_event, last_refund: head.last_refund })
+        day: None,
+    }
 }
 
 /// The order with its lines, payments and returns.
@@ -107,15 +120,6 @@ pub fn order(
     order: &OrderRef,
 ) -> Result<Option<Loaded>, Fail> {
     head(conn, merchant, order)?.map(|head| book(conn, merchant, head)).transpose()
-}
-
-pub fn books(
-    conn: &Connection,
-    merchant: MerchantId,
-    orders: &BTreeSet<OrderId>,
-) -> Result<Vec<Book>, Fail> {
-    let found = orders.iter().map(|id| order(conn, merchant, &OrderRef::Id(*id)).transpose());
-    found.flatten().map(|loaded| Ok(loaded?.book)).collect()
 }
 
 pub fn head(
@@ -151,10 +155,14 @@ fn payments(conn: &Connection, merchant: MerchantId, order: OrderId) -> Result<V
         "transactions INDEXED BY payments_by_order \
         WHERE merchant = ?1 AND order_number = ?2 AND refund IS NULL ORDER BY number"
     );
-    many(conn, sql, (merchant.0, order.0), |row| match rows::transaction(row)?.movement {
+    many(conn, sql, (merchant.0, order.0), |row| incoming(rows::transaction(row)?))
+}
+
+pub fn incoming(row: TransactionRow) -> Result<Payment, Fail> {
+    match row.movement {
         Movement::In(payment) => Ok(payment),
         Movement::Back(row) => Err(Fail::Damaged(format!("transaction {} has no refund", row.id))),
-    })
+    }
 }
 
 fn returns_of(
@@ -216,6 +224,16 @@ pub fn transaction(
 ) -> Result<Option<TransactionRow>, Fail> {
     let sql = select!(TRANSACTION, "transactions WHERE merchant = ?1 AND number = ?2");
     one(conn, sql, (merchant.0, id.0), rows::transaction)
+}
+
+pub fn order_of_payment(
+    conn: &Connection,
+    merchant: MerchantId,
+    id: TransactionId,
+) -> Result<Option<OrderId>, Fail> {
+    let sql = "SELECT order_number FROM transactions \
+        WHERE merchant = ?1 AND number = ?2 AND refund IS NULL";
+    one(conn, sql, (merchant.0, id.0), |row| Ok(OrderId(row.get(0)?)))
 }
 
 /// A provider key ends in the merchant and the number of its transaction.

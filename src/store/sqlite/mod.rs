@@ -18,6 +18,7 @@ mod commit;
 mod connections;
 mod copy;
 mod credits;
+mod days;
 mod events;
 mod fail;
 mod hooks;
@@ -30,7 +31,9 @@ mod readers;
 mod reports;
 mod rows;
 mod seal;
+mod several;
 mod shelf;
+mod together;
 mod transactions;
 mod vault;
 mod work;
@@ -56,7 +59,7 @@ use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 pub use self::backup::backup;
@@ -79,6 +82,7 @@ pub struct SqliteStore {
     readers: Readers,
     health: Arc<RwLock<Health>>,
     standing: Arc<RwLock<Standing>>,
+    mover: Arc<checkpoint::Mover>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     /// Commands about accounts, which the next turn of the writer takes all at once.
     credits: credits::Waiting,
@@ -93,12 +97,11 @@ impl SqliteStore {
         let (jobs, waiting) = channel();
         let (chores, to_do) = channel();
         let settled = Arc::new(AtomicBool::new(false));
-        let wal = checkpoint::Wal::of(&mut opened.conn)?;
+        let mover = Arc::new(checkpoint::Mover::new(health.clone()));
+        let wal = checkpoint::Wal::of(&mut opened.conn, mover.clone())?;
         let readers = Readers::open(dir)?;
-        let mover = open::connect(dir, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        mover.pragma_update(None, "wal_autocheckpoint", 0)?;
-        mover.pragma_update(None, "cache_size", -512)?;
         let failed = |source| OpenError::Directory { path: dir.to_owned(), source };
+        let (conn, moves) = (checkpoint::connect(dir)?, mover.clone());
         let handle = opened.anchor.handle().map_err(failed)?;
         let merchants = admin::merchants(&opened.conn)?;
         let writer = Writer {
@@ -122,7 +125,7 @@ impl SqliteStore {
         let threads = vec![
             named("store-writer").spawn(move || writer.run(&waiting)).map_err(failed)?,
             named("store-mover")
-                .spawn(move || checkpoint::run(&mover, &handle, &to_do, &settled))
+                .spawn(move || checkpoint::run(&conn, &moves, &handle, &to_do, &settled))
                 .map_err(failed)?,
         ];
         Ok(Arc::new(SqliteStore {
@@ -131,6 +134,7 @@ impl SqliteStore {
             readers,
             health,
             standing,
+            mover,
             threads: Mutex::new(threads),
             credits: credits::Waiting::default(),
         }))
@@ -200,7 +204,7 @@ impl Store for SqliteStore {
         merchant: MerchantId,
         orders: BTreeSet<OrderId>,
     ) -> Result<Vec<Book>, StoreError> {
-        self.read(move |conn| load::books(conn, merchant, &orders)).await
+        self.read(move |conn| several::books(conn, merchant, &orders)).await
     }
 
     async fn orders(
@@ -285,7 +289,7 @@ impl Store for SqliteStore {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<(MerchantId, Work)>, StoreError> {
-        self.read(move |conn| work::due(conn, queue, now, limit)).await
+        self.readers.look(move |conn| work::due(conn, queue, now, limit)).await
     }
 
     async fn administer(
@@ -472,8 +476,9 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
-        let closing = self.write(|writer| {
-            checkpoint::checkpoint(&writer.conn, "TRUNCATE");
+        let mover = self.mover.clone();
+        let closing = self.write(move |writer| {
+            mover.checkpoint(&writer.conn, "TRUNCATE");
             if let Err(error) = writer.anchor.sync() {
                 tracing::warn!(%error, "the anchor could not be synced");
             }

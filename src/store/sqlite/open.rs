@@ -129,6 +129,8 @@ pub fn connect(dir: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
     // Otherwise every binding of a value prepares the statements again that a partial index might
     // serve for some other value.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // Who closes last would move the WAL, whatever went wrong before; what moves it knows that.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     if !flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {
         conn.pragma_update(None, "journal_mode", "WAL")?;
         conn.pragma_update(None, "synchronous", "FULL")?;
@@ -236,6 +238,10 @@ fn look_back(opened: &mut Opened, found: &Found) -> Result<(), OpenError> {
         None => seal::altered(conn, &tail)?,
     };
     if let Some(why) = behind {
+        // What has a number from here on is asked for after the books were put back.
+        let sql =
+            "INSERT INTO state (name, value) VALUES ('behind_from', ?1) ON CONFLICT DO NOTHING";
+        conn.execute(sql, [opened.next])?;
         opened.next = opened.next.max(told).saturating_add(LOST_NUMBERS);
         opened.standing = Standing::Behind(why);
     }

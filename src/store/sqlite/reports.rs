@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use refundry_domain::day::Day;
 use refundry_domain::ids::{EventId, MerchantId, RefundId, Timestamp, TransactionId};
 use refundry_domain::report::Tally;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
-use super::{Fail, SqliteStore, load};
+use super::{Fail, SqliteStore, days, load};
 use crate::store::encode::{currency, read_settings};
 use crate::store::reports::{
     CountFilter, CountRow, Counting, Piece, Progress, Reached, Reports, Told, counted, kept,
@@ -65,6 +66,10 @@ impl Reports for SqliteStore {
         filter: CountFilter,
     ) -> Result<Vec<CountRow>, StoreError> {
         self.read(move |conn| counts(conn, merchant, &filter)).await
+    }
+
+    async fn days(&self, merchant: MerchantId) -> Result<Vec<Day>, StoreError> {
+        self.read(move |conn| days::all(conn, merchant)).await
     }
 }
 
@@ -141,17 +146,53 @@ fn payouts(
     Ok(found)
 }
 
+/// The sum of amounts, or the largest number when it is beyond that: `sum` fails then.
+macro_rules! sum {
+    () => {
+        "CASE WHEN sum(amount >> 20) >= 8796093022207 THEN 9223372036854775807 \
+        ELSE (sum(amount >> 20) << 20) + sum(amount & 1048575) END"
+    };
+}
+
+/// Makes the sums of months anew where somebody has counted who does not know of them.
+const MEND: [&str; 4] = [
+    "DELETE FROM report_days WHERE merchant = ?1 AND apart > 1 \
+    AND (SELECT summed <> cursor FROM report_cursors WHERE merchant = ?1)",
+    concat!(
+        "INSERT INTO report_days (merchant, apart, day, currency, provider, reason, counted, detail, \
+        times, amount) SELECT merchant, 2, substr(day, 1, 8) || '01', currency, provider, '', \
+        counted, detail, sum(times), ",
+        sum!(),
+        " FROM report_days WHERE merchant = ?1 AND apart = 1 \
+        AND (SELECT summed <> cursor FROM report_cursors WHERE merchant = ?1) \
+        GROUP BY merchant, substr(day, 1, 8), currency, provider, counted, detail"
+    ),
+    concat!(
+        "INSERT INTO report_days (merchant, apart, day, currency, provider, reason, counted, detail, \
+        times, amount) SELECT merchant, 3, substr(day, 1, 8) || '01', currency, '', reason, \
+        counted, detail, sum(times), ",
+        sum!(),
+        " FROM report_days WHERE merchant = ?1 AND apart = 1 \
+        AND (SELECT summed <> cursor FROM report_cursors WHERE merchant = ?1) \
+        GROUP BY merchant, substr(day, 1, 8), currency, reason, counted, detail"
+    ),
+    "UPDATE report_cursors SET summed = cursor WHERE merchant = ?1 AND summed <> cursor",
+];
+
 /// Whether the cursor was where the counting began.
 fn add(conn: &Connection, progress: &Progress) -> Result<bool, Fail> {
     let (merchant, to) = (progress.merchant.0, &progress.to);
+    for sql in MEND {
+        conn.prepare_cached(sql)?.execute([merchant])?;
+    }
     let moved = match &progress.from {
         None => {
-            let sql = "INSERT INTO report_cursors (merchant, cursor, zone) VALUES (?1, ?2, ?3) \
+            let sql = "INSERT INTO report_cursors (merchant, cursor, zone, summed) VALUES (?1, ?2, ?3, ?2) \
                 ON CONFLICT (merchant) DO NOTHING";
             conn.prepare_cached(sql)?.execute((merchant, to.cursor.0, &to.zone))?
         }
         Some(from) => {
-            let sql = "UPDATE report_cursors SET cursor = ?4, zone = ?5 \
+            let sql = "UPDATE report_cursors SET cursor = ?4, zone = ?5, summed = ?4 \
                 WHERE merchant = ?1 AND cursor = ?2 AND zone = ?3";
             let values = params![merchant, from.cursor.0, from.zone, to.cursor.0, to.zone];
             conn.prepare_cached(sql)?.execute(values)?
@@ -174,7 +215,7 @@ fn add(conn: &Connection, progress: &Progress) -> Result<bool, Fail> {
         statement.execute(params![
             merchant,
             row.apart,
-            row.day,
+            &*row.day,
             row.currency,
             row.provider,
             row.reason,
@@ -187,39 +228,40 @@ fn add(conn: &Connection, progress: &Progress) -> Result<bool, Fail> {
     Ok(true)
 }
 
-/// The sum of amounts, or the largest number when it is beyond that: `sum` fails then.
-const SUM: &str = "CASE WHEN sum(amount >> 20) >= 8796093022207 THEN 9223372036854775807 \
-    ELSE (sum(amount >> 20) << 20) + sum(amount & 1048575) END";
-
 fn counts(
     conn: &Connection,
     merchant: MerchantId,
     filter: &CountFilter,
 ) -> Result<Vec<CountRow>, Fail> {
-    let mut sql = format!(
-        "SELECT {key}, currency, counted, detail, sum(times), {SUM} \
-        FROM report_days WHERE merchant = ? AND apart = ? AND day >= ? AND day <= ?",
-        key = filter.by.sql(),
-    );
-    let mut values = vec![
-        Value::Integer(merchant.0),
-        Value::Integer(filter.apart()),
-        Value::Text(filter.from.clone()),
-        Value::Text(filter.to.clone()),
-    ];
     let fields = [
         ("counted", filter.by.only().map(str::to_owned)),
         ("currency", filter.currency.map(|currency| currency.code().to_owned())),
         ("provider", filter.provider.clone()),
         ("reason", filter.reason.clone()),
     ];
-    for (field, value) in fields {
-        if let Some(value) = value {
-            sql.push_str(&format!(" AND {field} = ?"));
-            values.push(Value::Text(value));
+    let (mut pieces, mut values) = (Vec::new(), Vec::new());
+    for span in filter.spans() {
+        let mut sql = format!(
+            "SELECT {key} AS what, currency, counted, detail, times, amount FROM report_days \
+            WHERE merchant = ? AND apart = ? AND day >= ? AND day <= ?",
+            key = filter.by.sql(),
+        );
+        values.extend([Value::Integer(merchant.0), Value::Integer(span.apart)]);
+        values.extend([Value::Text(span.from), Value::Text(span.to)]);
+        for (field, value) in &fields {
+            if let Some(value) = value {
+                sql.push_str(&format!(" AND {field} = ?"));
+                values.push(Value::Text(value.clone()));
+            }
         }
+        pieces.push(sql);
     }
-    sql.push_str(" GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4");
+    let sql = format!(
+        "SELECT what, currency, counted, detail, sum(times), {sum} FROM ({rows}) \
+        GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+        sum = sum!(),
+        rows = pieces.join(" UNION ALL "),
+    );
     load::many(conn, &sql, params_from_iter(values), |row| {
         let (code, name, detail): (String, String, String) =
             (row.get(1)?, row.get(2)?, row.get(3)?);

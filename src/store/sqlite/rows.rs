@@ -2,6 +2,7 @@
 
 use refundry_domain::changes::Work;
 use refundry_domain::credit::{Account, Entry};
+use refundry_domain::day::Day;
 use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::{Connection, Key, Merchant};
 use refundry_domain::order::Line;
@@ -12,8 +13,8 @@ use rusqlite::Row;
 use super::Fail;
 use crate::store::rows::{self as shared};
 pub use crate::store::rows::{
-    ACCOUNT, CONNECTION, ENDPOINT, ENTRY, EVENT, Head, KEY, LINE, MERCHANT, ORDER, REFUND, RETURN,
-    SEAL, TRANSACTION, TRANSFER_FILE, WORK,
+    ACCOUNT, CONNECTION, DAY, ENDPOINT, ENTRY, EVENT, Head, KEY, LINE, MERCHANT, ORDER, REFUND,
+    RETURN, SEAL, TRANSACTION, TRANSFER_FILE, WORK,
 };
 use crate::store::vault::TransferFile;
 use crate::store::{Event, Seal, TransactionRow, credits, encode};
@@ -62,6 +63,10 @@ pub fn connection(row: &Row<'_>) -> Result<Connection, Fail> {
 
 pub fn work(row: &Row<'_>) -> Result<(MerchantId, Work), Fail> {
     shared::work(&mut Columns::of(row))
+}
+
+pub fn day(row: &Row<'_>) -> Result<Day, Fail> {
+    shared::day(&mut Columns::of(row))
 }
 
 pub fn seal(row: &Row<'_>) -> Result<Seal, Fail> {

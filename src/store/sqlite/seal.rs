@@ -8,10 +8,11 @@ use super::admin::{self, By, FIRST};
 use super::commit::Batch;
 use super::load;
 use super::rows;
+use super::shelf::Shelf;
 use super::writer::Writer;
 use crate::store::anchor::{Found, Mark};
 use crate::store::facts::{Sealing, Unlinked};
-use crate::store::{Seal, Standing, StoreError};
+use crate::store::{SENT_BEFORE_MS, Seal, Standing, StoreError};
 
 /// Adds a seal over the events that were committed since the last one, if there are any.
 pub fn add(writer: &mut Writer, batch: &mut Batch, at: Timestamp) -> Result<Option<Seal>, Fail> {
@@ -170,6 +171,14 @@ pub fn accept(writer: &mut Writer, by: &By) -> Result<(), StoreError> {
     let data = serde_json::json!({ "why": why }).to_string();
     writer.transaction(|writer, batch| {
         let subject = ("merchant", FIRST.0);
+        let sql = "UPDATE transactions SET sends = 1, first_sent_at = ?1 WHERE sends = 0 \
+            AND execution = 'automatic' AND (merchant, number) IN (SELECT merchant, subject \
+            FROM work WHERE queue = 'pay' AND subject < \
+            (SELECT value FROM state WHERE name = 'behind_from'))";
+        writer.conn.execute(sql, [by.at.after_ms(-SENT_BEFORE_MS).0])?;
+        writer.conn.execute("DELETE FROM state WHERE name = 'behind_from'", [])?;
+        // The books that are kept beside the writer have it otherwise.
+        batch.shelf = Shelf::default();
         admin::event(&writer.conn, batch, FIRST, by, "books.accepted", subject, &data)
     })?;
     *writer.standing.write() = Standing::Intact;

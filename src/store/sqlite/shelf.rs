@@ -56,7 +56,10 @@ impl Shelf {
             Target::Order(OrderRef::Id(order)) => self.orders.remove(&(merchant, order.0)),
             Target::Refund(refund) => self.with_refund(merchant, refund.0),
             Target::Transaction(transaction) => self.with_transaction(merchant, *transaction),
-            Target::Order(OrderRef::Reference(_)) | Target::NewOrder | Target::Return(_) => None,
+            Target::Order(OrderRef::Reference(_))
+            | Target::Payment(_)
+            | Target::NewOrder
+            | Target::Return(_) => None,
         }
     }
 
@@ -116,8 +119,17 @@ impl Shelf {
 }
 
 fn without_refund(loaded: &Loaded) -> Loaded {
-    let Book { order, lines, payments, returns, refund: _, subject: _, work: _, account: _ } =
-        &loaded.book;
+    let Book {
+        order,
+        lines,
+        payments,
+        returns,
+        refund: _,
+        subject: _,
+        work: _,
+        account: _,
+        day: _,
+    } = &loaded.book;
     let book = Book {
         order: order.clone(),
         lines: lines.clone(),
@@ -127,6 +139,7 @@ fn without_refund(loaded: &Loaded) -> Loaded {
         subject: None,
         work: None,
         account: None,
+        day: None,
     };
     Loaded { book, last_event: loaded.last_event, last_refund: loaded.last_refund }
 }

@@ -12,10 +12,12 @@ pub fn due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<(MerchantId, Work)>, Fail> {
+    // Merchants take turns, so that the work of one leaves room for everybody else's.
     let sql = select!(
         WORK,
-        "work INDEXED BY work_by_due WHERE queue = ?1 AND due <= ?2 \
-        AND (lease_until IS NULL OR lease_until <= ?2) ORDER BY due LIMIT ?3"
+        "(SELECT *, row_number() OVER (PARTITION BY merchant ORDER BY due) AS turn \
+        FROM work INDEXED BY work_by_due WHERE queue = ?1 AND due <= ?2 \
+        AND (lease_until IS NULL OR lease_until <= ?2)) ORDER BY turn, due LIMIT ?3"
     );
     load::many(conn, sql, (queue.name(), now.0, limit), rows::work)
 }

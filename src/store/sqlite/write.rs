@@ -291,9 +291,10 @@ fn new_refund(
     let sql = "INSERT INTO refunds (merchant, number, order_number, previous, return_number, \
         state, execution, destination, currency, amount, refunded, asked_by, kind, payment, \
         reason, note, failure_code, failure_message, parts, information, metadata, requested_by, \
-        confirmed_by, created_at, updated_at, settled_at, information_due) \
+        confirmed_by, created_at, updated_at, settled_at, information_due, waits_for, \
+        counted_on) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
-        ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)";
+        ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)";
     let (code, message) = failure(row.failure.as_ref());
     conn.prepare_cached(sql)?.execute(params![
         merchant.0,
@@ -323,6 +324,8 @@ fn new_refund(
         row.updated_at.0,
         row.settled_at.map(|at| at.0),
         row.information_due.map(|at| at.0),
+        row.waits_for.map(|why| why.name()),
+        row.counted_on,
     ])?;
     track(conn, merchant, row.id.0, &row.metadata)
 }
@@ -331,7 +334,7 @@ fn refund(conn: &Connection, merchant: MerchantId, row: &Refund) -> Result<(), F
     let sql = "UPDATE refunds SET state = ?3, amount = ?4, refunded = ?5, asked_by = ?6, \
         failure_code = ?7, failure_message = ?8, parts = ?9, information = ?10, metadata = ?11, \
         confirmed_by = ?12, updated_at = ?13, settled_at = ?14, information_due = ?15, \
-        execution = ?16 WHERE merchant = ?1 AND number = ?2";
+        execution = ?16, counted_on = ?17 WHERE merchant = ?1 AND number = ?2";
     let (code, message) = failure(row.failure.as_ref());
     let count = conn.prepare_cached(sql)?.execute(params![
         merchant.0,
@@ -350,6 +353,7 @@ fn refund(conn: &Connection, merchant: MerchantId, row: &Refund) -> Result<(), F
         row.settled_at.map(|at| at.0),
         row.information_due.map(|at| at.0),
         row.execution.name(),
+        row.counted_on,
     ])?;
     only_one(count, "refund", row.id.0)?;
     track(conn, merchant, row.id.0, &row.metadata)

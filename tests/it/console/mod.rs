@@ -1,7 +1,11 @@
 //! The console over HTTP: who is let in, what a form may do, and what comes out as text.
 
+mod files;
+mod forms;
+mod live;
 mod pages;
 mod reports;
+mod transfers;
 mod work;
 
 use refundry::testing::access::{Caller, secret};

@@ -5,13 +5,16 @@ use serde_json::json;
 use super::*;
 
 /// What people and programs put into fields.
-const HOSTILE: [&str; 6] = [
+const HOSTILE: [&str; 9] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",
     "{{ 7*7 }} {% endblock %}",
     "\u{202e}txet desrever\u{2066}",
     "👩‍👩‍👧‍👦 ünï¢ödé ﷽",
     "=HYPERLINK(\"http://evil.example\")",
+    "+1+cmd|' /C calc'!A0",
+    "-1+2",
+    "@SUM(1+1)",
 ];
 
 #[tokio::test]
@@ -193,6 +196,8 @@ async fn settings_are_changed_one_and_all_and_refused_beside_their_field() {
     let mut fields = vec![
         ("approval", "above"),
         ("limits", "USD 100.00\nJPY 5000"),
+        ("daily_refunds", "1"),
+        ("daily_amounts", "USD 5000.00"),
         ("expiry_days", "14"),
         ("report_days", "3"),
         ("notify_only", "gift_card"),
@@ -204,6 +209,7 @@ async fn settings_are_changed_one_and_all_and_refused_beside_their_field() {
     clerk.post(&site, "/console/settings", &fields).send().await.expect(303);
     let now = site.get("/v1/settings").send().await.expect(200).json();
     assert_eq!(now["approval"]["limits"], json!({"USD": "100.00", "JPY": "5000"}));
+    assert_eq!(now["daily_limit"], json!({"refunds": 1, "amounts": {"USD": "5000.00"}}));
     assert_eq!(now["information_expiry_seconds"], 14 * 86_400);
     assert_eq!(now["report_within_seconds"], 3 * 86_400);
     assert_eq!(now["notify_only"]["gift_card"], true);
@@ -213,6 +219,8 @@ async fn settings_are_changed_one_and_all_and_refused_beside_their_field() {
     for (name, wrong) in [
         ("limits", "USD ten"),
         ("limits", "USD 1.001"),
+        ("daily_refunds", "some"),
+        ("daily_amounts", "5000"),
         ("expiry_days", "0"),
         ("report_days", "401"),
         ("time_zone", "Warsaw"),
@@ -227,6 +235,15 @@ async fn settings_are_changed_one_and_all_and_refused_beside_their_field() {
         fields[kept] = before;
     }
     assert_eq!(site.get("/v1/settings").send().await.expect(200).json(), now);
+
+    // What waits for the sake of a setting says so where it is confirmed.
+    let order = site.order("20.00").await;
+    for amount in ["1.00", "2.00"] {
+        let body = json!({"order": order, "amount": amount});
+        site.post("/v1/refunds", body).once().send().await.expect(201);
+    }
+    let page = text(&clerk.get(&site, "/console/confirm").send().await.expect(200));
+    assert!(page.contains("more than a day may have") && page.contains("2.00"), "{page}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::harness::faulty::Faulty;
 use crate::harness::store::Home;
 use crate::harness::whole::{KEY, Whole};
 
@@ -301,6 +302,37 @@ async fn a_verification_is_begun_on_the_page_and_tells_what_it_found() {
     until(&stranger, &site, path, "The books add up").await;
 }
 
+/// One merchant that begins them again and again would keep all others from theirs.
+#[tokio::test]
+async fn a_verification_waits_its_turn_and_nobody_has_two() {
+    let home = Home::on_sqlite();
+    let store = Faulty::over(home.store.clone());
+    let site = Site::over(home, store.clone()).await;
+    let path = "/console/audit";
+    let mut clerks = Vec::new();
+    for name in ["first", "second", "third"] {
+        let merchant = site.merchant(name).await;
+        let key = site.make_key(merchant, &Scope::ALL, 1_000).await;
+        clerks.push(sign_in(&site, &key).await);
+    }
+    let held = store.accounts.hold().await;
+    for (clerk, begun) in clerks[..2].iter().zip([1, 2]) {
+        for _ in 0..2 {
+            clerk.post(&site, path, &[]).send().await.expect(303);
+        }
+        store.accounts.until_waiting(begun).await;
+    }
+    clerks[2].post(&site, path, &[]).send().await.expect(303);
+    let third = until(&clerks[2], &site, path, "waits for those").await;
+    assert!(!third.contains("Under way"), "{third}");
+    assert!(clerks[0].page(&site, path).await.contains("Under way"));
+    store.accounts.until_waiting(2).await;
+    drop(held);
+    for clerk in &clerks {
+        until(clerk, &site, path, "The books add up").await;
+    }
+}
+
 #[tokio::test]
 async fn the_cookie_is_for_tls_alone_where_the_public_address_is() {
     for (address, secure) in [("https://refunds.example", true), ("http://refunds.example", false)]
@@ -314,4 +346,48 @@ async fn the_cookie_is_for_tls_alone_where_the_public_address_is() {
         assert_eq!(answer.header("set-cookie").contains("; Secure"), secure, "{address}");
         whole.stop().await;
     }
+}
+
+/// What is sent by a double click, or again by a reload, is one wish; a form that was opened anew is
+/// another one.
+#[tokio::test]
+async fn a_form_that_is_sent_twice_is_one_refund() {
+    let site = Site::start().await;
+    let order = site.order("20.00").await;
+    let clerk = sign_in(&site, &site.key).await;
+    let path = format!("/console/orders/{order}/refund");
+    let drawn = || async {
+        let page = clerk.page(&site, &path).await;
+        let (_, rest) = page.split_once("name=\"once\" value=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let (first, second) = (drawn().await, drawn().await);
+    assert_ne!(first, second);
+    let send = |once: &str, amount: &str| {
+        let fields = [
+            ("token", &*clerk.token),
+            ("once", once),
+            ("by", "amount"),
+            ("amount", amount),
+            ("do", "request"),
+        ];
+        clerk.bare_post(&site, &path, &fields).send()
+    };
+    let count = || async {
+        let list = site.get(&format!("/v1/refunds?order={order}")).send().await.expect(200).json();
+        list["data"].as_array().unwrap().len()
+    };
+    let (one, two) = tokio::join!(send(&first, "3.00"), send(&first, "3.00"));
+    let place = one.expect(303).header("location").to_owned();
+    assert_eq!(two.expect(303).header("location"), place);
+    assert_eq!(send(&first, "3.00").await.expect(303).header("location"), place);
+    assert_eq!(count().await, 1);
+    assert!(text(&send(&first, "4.00").await.expect(422)).contains("sent before"));
+    for no_name in ["", "0123", &*"z".repeat(32)] {
+        send(no_name, "3.00").await.expect(400);
+    }
+    assert_eq!(count().await, 1);
+    let other = send(&second, "3.00").await.expect(303).header("location").to_owned();
+    assert_ne!(other, place);
+    assert_eq!(count().await, 2);
 }

@@ -54,11 +54,17 @@ fn url_of(name: &str) -> String {
 
 /// Runs SQL on one of the cluster's databases.
 pub async fn execute(name: &str, sql: &str) {
+    try_to_execute(name, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// As [`execute`], and the database may refuse it.
+pub async fn try_to_execute(name: &str, sql: &str) -> Result<(), String> {
     let (client, connection) = tokio_postgres::connect(&url_of(name), NoTls).await.unwrap();
     let driven = tokio::spawn(connection);
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let done = client.batch_execute(sql).await.map_err(|error| format!("{error:?}"));
     drop(client);
     let _ = driven.await;
+    done
 }
 
 /// A database that is gone when this is.

@@ -260,6 +260,7 @@ pub fn attempt(book: &Book) -> Attempt {
     let refund = book.refund.as_ref().unwrap();
     let row = refund.transactions.iter().find(|row| Some(row.id) == book.subject).unwrap();
     Attempt {
+        account: None,
         merchant: book.order.merchant,
         transaction: row.id,
         payment: row.payment,

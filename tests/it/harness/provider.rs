@@ -35,6 +35,8 @@ pub enum Mood {
     /// Answers 500 without having done it, and with.
     BreakBefore,
     BreakAfter,
+    /// Does it, and something on the way back answers 403 in its place.
+    ForbidAfter,
     /// Does it and answers half a sentence.
     Garble,
     /// Does it and says that it paid one unit more.
@@ -100,6 +102,8 @@ pub struct Books {
     pub rows: Vec<Kept>,
     pub moods: VecDeque<Mood>,
     pub locked_out: bool,
+    /// Answers nothing but 500.
+    pub broken: bool,
     /// Every call to pay, with its key.
     pub calls: Vec<String>,
 }
@@ -141,6 +145,7 @@ impl Books {
         match mood {
             Some(Mood::HangAfter) => Said::Hang,
             Some(Mood::BreakAfter) => Said::Json(500, serde_json::json!({})),
+            Some(Mood::ForbidAfter) => Said::Json(403, serde_json::json!({"blocked": "outgoing"})),
             Some(Mood::Garble) => Said::Garbled,
             _ => show(&row),
         }
@@ -177,6 +182,10 @@ impl Provider {
 
     pub fn lock_out(&self, out: bool) {
         self.books.lock().locked_out = out;
+    }
+
+    pub fn break_down(&self, broken: bool) {
+        self.books.lock().broken = broken;
     }
 
     /// Decides everything that is pending, or takes back what was paid.
@@ -219,7 +228,11 @@ async fn serve(
         headers: parts.headers,
         body: body.to_bytes(),
     };
-    let said = speech.lock().answer(&call, &mut books.lock());
+    let said = {
+        let mut books = books.lock();
+        let broken = Said::Json(500, serde_json::json!({}));
+        if books.broken { broken } else { speech.lock().answer(&call, &mut books) }
+    };
     let (status, text) = match said {
         Said::Json(status, value) => (status, value.to_string()),
         Said::Garbled => (200, "{\"id\": \"p-".to_owned()),
@@ -257,5 +270,5 @@ pub fn gateway(
         clock: clock.clone(),
         timeout: Duration::from_millis(300),
     };
-    (known.open)(account).unwrap()
+    known.connect(&account).unwrap()
 }

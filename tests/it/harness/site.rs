@@ -27,14 +27,16 @@ use refundry::testing::ledger::Ledger;
 use refundry::testing::outbound::addresses::Network;
 use refundry::testing::outbound::{Client, Limits, SystemResolver};
 use refundry::testing::store::{Administered, Store};
+use refundry::testing::workers::Pay;
 use refundry_domain::ids::MerchantId;
 use refundry_domain::merchant::{Administration, Scope};
 use refundry_domain::policy::Abilities;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::payouts::rules;
 use super::store::{Home, NOW};
 
 /// A running server. Its clock stands; nothing but requests changes its books.
@@ -78,7 +80,7 @@ impl Site {
         };
         let connections = Arc::new(Connections::new(Gateways::default(), means));
         let links = Arc::new(Links::new(store.clone(), sealer.clone(), "https://shop.example"));
-        let (tell, _nobody_listens) = mpsc::unbounded_channel();
+        let pay = Pay::new(ledger.clone(), connections.clone(), rules(), 7, Arc::default());
         let mut site = site(
             ledger.clone(),
             store,
@@ -87,7 +89,7 @@ impl Site {
             connections,
             counter(&links),
             SESSIONS,
-            tell,
+            Arc::new(pay),
         );
         let gate = site.gate.clone();
         // A handler with a bug in it.

@@ -99,6 +99,7 @@ pub fn intent(target: Target, command: Command) -> Intent {
         at: NOW,
         target,
         command: Arc::new(command),
+        fit: None,
         policy: policy(),
         claim: None,
         dry_run: false,

@@ -21,7 +21,7 @@ pub struct Whole {
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
-    _dir: TempDir,
+    pub dir: TempDir,
 }
 
 impl Whole {
@@ -40,7 +40,7 @@ impl Whole {
         let served = tokio::spawn(app.serve(listener, async {
             let _ = stopped.await;
         }));
-        Whole { address, stop: Some(stop), served, _dir: dir }
+        Whole { address, stop: Some(stop), served, dir }
     }
 
     pub fn ask(&self, method: &str, path: &str) -> Ask {

@@ -1,9 +1,12 @@
 //! Keys, merchants and settings.
 
-use refundry_domain::merchant::Scope;
+use refundry_domain::ids::MerchantId;
+use refundry_domain::merchant::{Administration, Scope, Settings};
+use refundry_domain::policy::Approval;
 use serde_json::json;
 
 use crate::harness::site::Site;
+use crate::harness::store::NOW;
 
 #[tokio::test]
 async fn a_key_is_made_shown_once_and_revoked() {
@@ -80,6 +83,14 @@ async fn settings_are_changed_in_part() {
     let before = site.get("/v1/settings").send().await.expect(200).json();
     assert_eq!(before["approval"], json!({"when": "never", "limits": {}}));
     assert_eq!(before["information_expiry_seconds"], 2_592_000);
+    assert_eq!(before["daily_limit"], json!({"refunds": null, "amounts": {}}));
+    let limit = json!({"refunds": 50, "amounts": {"USD": 5000, "JPY": "0"}});
+    let body = json!({"daily_limit": limit});
+    let changed = site.patch("/v1/settings", body).send().await.expect(200).json();
+    let shown = json!({"refunds": 50, "amounts": {"USD": "5000.00", "JPY": "0"}});
+    assert_eq!(changed["daily_limit"], shown);
+    let body = json!({"daily_limit": {}});
+    assert_eq!(site.patch("/v1/settings", body).send().await.expect(200).json(), before);
     let body = json!({"approval": {"when": "above", "limits": {"USD": "100", "JPY": 0}}});
     let changed = site.patch("/v1/settings", body).send().await.expect(200).json();
     assert_eq!(changed["approval"]["limits"], json!({"USD": "100.00", "JPY": "0"}));
@@ -100,6 +111,17 @@ async fn settings_are_changed_in_part() {
         (json!({"time_zone": ""}), "field_invalid", "/time_zone"),
         (json!({"approval": {"when": "sometimes"}}), "field_invalid", "/approval/when"),
         (json!({"approval": {}}), "field_missing", "/approval/when"),
+        (json!({"daily_limit": {"refunds": -1}}), "field_invalid", "/daily_limit/refunds"),
+        (
+            json!({"daily_limit": {"amounts": {"USD": "x"}}}),
+            "field_invalid",
+            "/daily_limit/amounts/USD",
+        ),
+        (
+            json!({"daily_limit": {"amounts": {"USD": 0.001}}}),
+            "field_invalid",
+            "/daily_limit/amounts/USD",
+        ),
         (
             json!({"approval": {"when": "never", "limits": {"USD": 1}}}),
             "field_invalid",
@@ -129,4 +151,23 @@ async fn settings_are_changed_in_part() {
     let other = site.merchant("Other").await;
     let key = site.make_key(other, &Scope::ALL, 100).await;
     assert_eq!(site.get("/v1/settings").key(&key).send().await.expect(200).json(), before);
+}
+
+/// What an operator turns off through one server would go on at the others.
+#[tokio::test]
+async fn a_setting_changed_elsewhere_holds_within_seconds() {
+    let site = Site::start().await;
+    let order = site.order("20.00").await;
+    let ask = |amount: &str| site.post("/v1/refunds", json!({"order": order, "amount": amount}));
+    let first = ask("1.00").once().send().await.expect(201).json();
+    assert_eq!(first["state"], "pending");
+    // As another process would.
+    let merchant = site.home.store.merchant(MerchantId(1)).await.unwrap().unwrap();
+    let settings = Settings { approval: Approval::Always, ..merchant.settings };
+    let change = Administration::ChangeMerchant { name: None, settings: Some(settings) };
+    let store = &site.home.store;
+    store.administer(MerchantId(1), "elsewhere".into(), NOW, change).await.unwrap();
+    site.clock.advance_ms(5_000);
+    let after = ask("2.00").once().send().await.expect(201).json();
+    assert_eq!(after["state"], "unconfirmed", "every refund is to be approved by now");
 }

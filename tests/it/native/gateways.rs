@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use refundry::testing::App;
+use refundry::testing::access::Caller;
 use refundry::testing::clock::SystemClock;
 use refundry::testing::config::{Config, Overrides};
-use refundry_domain::merchant::Scope;
+use refundry::testing::connections::{Connections, Means, sealed};
+use refundry::testing::gateways::Gateways;
+use refundry::testing::workers::{Pay, Rules};
+use refundry_domain::ids::MerchantId;
+use refundry_domain::merchant::{Administration, ConnectionChange, Scope};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::harness::provider::{Fate, Mood, Provider};
+use crate::harness::provider::{Fate, Mood, Provider, client, texts};
 use crate::harness::site::{Ask, Site};
 use crate::providers::http::{Http, SECRET, signature};
 
@@ -94,15 +99,15 @@ async fn what_cannot_be_connected_is_refused_by_name() {
 const ALLOWED: (&str, &str) = ("REFUNDRY_GATEWAYS_ALLOW_ADDRESSES", "127.0.0.0/8");
 
 /// A whole server: its address, an admin key, and how to stop it.
-struct Running {
-    address: std::net::SocketAddr,
+pub struct Running {
+    pub address: std::net::SocketAddr,
     key: String,
     stop: oneshot::Sender<()>,
     served: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
-    async fn start(data: &std::path::Path) -> Running {
+    pub async fn start(data: &std::path::Path) -> Running {
         let overrides = Overrides { data: Some(data.to_owned()), ..Overrides::default() };
         // The provider's double stands beside the server.
         let variables = [
@@ -121,8 +126,27 @@ impl Running {
         Running { address, key, stop, served }
     }
 
-    fn ask(&self, method: &str, path: &str) -> Ask {
+    pub fn ask(&self, method: &str, path: &str) -> Ask {
         Ask::new(self.address, method, path).key(&self.key)
+    }
+
+    /// The same server, asked by another key.
+    pub fn seen_by(self, key: &str) -> Running {
+        Running { key: key.to_owned(), ..self }
+    }
+
+    /// A refund of 10.00 of a payment at this provider.
+    pub async fn refund_at(&self, provider: &str) -> String {
+        let order = json!({"currency": "EUR", "lines": [{"amount": "100.00"}],
+            "payments": [{"provider": provider, "amount": "100.00", "provider_reference": "p_1"}]});
+        let order = self.ask("POST", "/v1/orders").json(&order).send().await.expect(201).id();
+        let body = json!({"order": order, "amount": "10.00"});
+        self.ask("POST", "/v1/refunds").once().json(&body).send().await.expect(201).id()
+    }
+
+    pub async fn state(&self, refund: &str) -> Value {
+        let path = format!("/v1/refunds/{refund}");
+        self.ask("GET", &path).send().await.expect(200).json()["state"].take()
     }
 
     async fn refund(&self, reference: &str) -> String {
@@ -133,7 +157,7 @@ impl Running {
         self.ask("POST", "/v1/refunds").once().json(&body).send().await.expect(201).id()
     }
 
-    async fn until(&self, refund: &str, state: &str) -> Value {
+    pub async fn until(&self, refund: &str, state: &str) -> Value {
         let path = format!("/v1/refunds/{refund}");
         let wait = async {
             let mut beat = tokio::time::interval(Duration::from_millis(20));
@@ -149,7 +173,7 @@ impl Running {
         reached.unwrap_or_else(|_| panic!("{refund} never became {state}"))
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         drop(self.stop);
         self.served.await.unwrap();
     }
@@ -167,7 +191,7 @@ fn refundry(data: &std::path::Path, arguments: &[&str]) -> Output {
 #[tokio::test(flavor = "multi_thread")]
 async fn money_moves_through_a_connected_gateway() {
     let home = tempfile::tempdir().unwrap();
-    let provider = Provider::start(Http).await;
+    let provider = Provider::start(Http::default()).await;
     let running = Running::start(home.path()).await;
     let body = givex(&format!("http://{}/refunds", provider.address));
     // Its provider's name is the gateway's, and the double knows it as "http".
@@ -253,4 +277,105 @@ fn check_commands(data: &std::path::Path, provider: &Provider) {
     assert_eq!(unknown.status.code(), Some(2));
     let verified = refundry(data, &["verify"]);
     assert!(verified.status.success(), "{}", text(&verified));
+}
+
+/// A merchant who switches a gateway off because it misbehaves would have it go on paying, or what it
+/// was sent before would hang.
+#[tokio::test]
+async fn a_gateway_that_is_switched_off_is_sent_nothing_and_asked_about_what_it_has() {
+    let site = Site::start().await;
+    let provider = Provider::start(Http::default()).await;
+    let url = format!("http://{}/refunds", provider.address);
+    set_gateway(&site, &url, true).await;
+    let pay = worker(&site);
+    let refund = async |amount: &str| {
+        let order = json!({"currency": "EUR", "lines": [{"amount": "100.00"}],
+            "payments": [{"provider": "http", "amount": "100.00", "provider_reference": "card-7"}]});
+        let order = site.post("/v1/orders", order).send().await.expect(201).id();
+        site.refund(&order, amount).await
+    };
+    let state = async |refund: &str| {
+        let shown = site.get(&format!("/v1/refunds/{refund}")).send().await.expect(200).json();
+        shown["state"].as_str().unwrap().to_owned()
+    };
+    provider.will([Mood::HangAfter]);
+    let sent = refund("10.00").await;
+    pay.tick().await;
+    assert_eq!((state(&sent).await, provider.calls()), ("processing".to_owned(), 1));
+    let waiting = refund("5.00").await;
+    set_gateway(&site, &url, false).await;
+    site.clock.advance_ms(5_000);
+    pay.tick().await;
+    assert_eq!((provider.calls(), provider.paid()), (1, (1, 1)), "nothing is sent");
+    assert_eq!(state(&sent).await, "succeeded", "it is asked about what it was sent");
+    assert_eq!(state(&waiting).await, "processing");
+    set_gateway(&site, &url, true).await;
+    site.clock.advance_ms(60_000);
+    pay.tick().await;
+    assert_eq!((state(&waiting).await, provider.paid()), ("succeeded".to_owned(), (2, 2)));
+}
+
+/// The first merchant's gateway "http", as its row is from now on.
+async fn set_gateway(site: &Site, url: &str, enabled: bool) {
+    let secrets = texts(&[("secret", SECRET)]);
+    let change = ConnectionChange {
+        name: "http".to_owned(),
+        connector: "http".to_owned(),
+        settings: texts(&[("url", url)]),
+        sealed: Some(sealed(&site.sealer, MerchantId(1), "http", &secrets).unwrap()),
+        enabled,
+    };
+    let caller = Caller::internal(MerchantId(1), "test");
+    site.ledger.administer(&caller, Administration::SetConnection(change)).await.unwrap();
+}
+
+/// A worker over the site's books, with what its merchants have connected.
+fn worker(site: &Site) -> Pay {
+    let timeout = Duration::from_millis(500);
+    let means = Means {
+        store: site.home.store.clone(),
+        sealer: site.sealer.clone(),
+        client: client(),
+        clock: site.clock.clone(),
+        timeout,
+    };
+    let connections = Arc::new(Connections::new(Gateways::default(), means));
+    let rules = Rules { timeout, lease_ms: 60_000, concurrency: 0 };
+    Pay::new(site.ledger.clone(), connections, rules, 1, Arc::default())
+}
+
+/// Only the account that a refund was sent through can say what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_in_use_is_not_pointed_at_another_account() {
+    let home = tempfile::tempdir().unwrap();
+    let (provider, other) =
+        (Provider::start(Http::default()).await, Provider::start(Http::default()).await);
+    let running = Running::start(home.path()).await;
+    let mut body = givex(&format!("http://{}/refunds", provider.address));
+    body["name"] = json!("http");
+    running.ask("POST", "/v1/gateways").json(&body).send().await.expect(201);
+    provider.will([Mood::Pend]);
+    let refund = running.refund_at("http").await;
+    running.until(&refund, "processing").await;
+    let sent = async {
+        let mut beat = tokio::time::interval(Duration::from_millis(10));
+        while provider.rows().is_empty() {
+            beat.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), sent).await.expect("it is sent");
+    let moved = json!({"settings": {"url": format!("http://{}/refunds", other.address)},
+        "secrets": {"secret": SECRET}});
+    let patch =
+        async |change: &Value| running.ask("PATCH", "/v1/gateways/http").json(change).send().await;
+    patch(&moved).await.expect_problem(409, "gateway_in_use").at("/settings");
+    // Other secrets of the same account are nobody's doubt.
+    patch(&json!({"secrets": {"secret": SECRET}})).await.expect(200);
+    provider.decide(Fate::Paid);
+    running.until(&refund, "succeeded").await;
+    patch(&moved).await.expect(200);
+    let next = running.refund_at("http").await;
+    running.until(&next, "succeeded").await;
+    assert_eq!((provider.paid(), other.paid()), ((1, 1), (1, 1)));
+    running.stop().await;
 }

@@ -3,7 +3,7 @@
 mod administration;
 mod bulk;
 mod credits;
-mod gateways;
+pub mod gateways;
 mod hostile;
 mod limits;
 mod orders;

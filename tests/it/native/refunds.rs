@@ -204,6 +204,40 @@ async fn who_may_write_may_not_approve_what_the_policy_wants_approved() {
 }
 
 #[tokio::test]
+async fn what_is_more_than_a_day_may_have_waits_and_says_so() {
+    let site = Site::start().await;
+    let body = json!({"daily_limit": {"refunds": 2, "amounts": {"USD": "9.00"}}});
+    site.patch("/v1/settings", body).send().await.expect(200);
+    let writer = site.make_key(MerchantId(1), &[Scope::Write], 1000).await;
+    let order = site.order("50.00").await;
+    let request = async |amount: &str| {
+        let body = json!({"order": order, "amount": amount});
+        site.post("/v1/refunds", body).once().key(&writer).send().await.expect(201).json()
+    };
+    let first = request("5.00").await;
+    assert_eq!((&first["state"], &first["waits_for"]), (&json!("pending"), &Value::Null));
+    assert!(first["counted_on"].is_string());
+    let much = request("4.01").await;
+    let waits = (&much["state"], &much["waits_for"], &much["counted_on"]);
+    assert_eq!(waits, (&json!("unconfirmed"), &json!("daily_limit"), &Value::Null));
+    assert_eq!(request("4.00").await["state"], "pending");
+    let many = request("0.01").await;
+    assert_eq!(many["waits_for"], "daily_limit");
+    let path = format!("/v1/refunds/{}/confirm", many["id"].as_str().unwrap());
+    let confirm = site.post(&path, json!({})).once().key(&writer).send().await;
+    let why = confirm.expect_problem(403, "approval_required").json();
+    assert!(why["detail"].as_str().unwrap().contains("in a day"), "{why}");
+    let confirmed = site.post(&path, json!({})).once().send().await.expect(200).json();
+    assert_eq!((&confirmed["state"], &confirmed["waits_for"]), (&json!("pending"), &Value::Null));
+    assert_eq!(confirmed["counted_on"], first["counted_on"]);
+    // Another day, and what waits since yesterday fits.
+    site.clock.advance_ms(86_400_000);
+    let path = format!("/v1/refunds/{}/confirm", much["id"].as_str().unwrap());
+    let confirmed = site.post(&path, json!({})).once().key(&writer).send().await.expect(200);
+    assert_ne!(confirmed.json()["counted_on"], first["counted_on"]);
+}
+
+#[tokio::test]
 async fn an_outside_platform_reports_what_became_of_a_refund() {
     let site = Site::start().await;
     let order = site.order("50.00").await;

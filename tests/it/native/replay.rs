@@ -1,9 +1,14 @@
 //! The same request gets the same answer, and takes effect once.
 
 use futures_util::future::join_all;
+use refundry::testing::workers::Seal;
 use serde_json::json;
 
+use crate::harness::faulty::Faulty;
 use crate::harness::site::Site;
+use crate::harness::store::Home;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 #[tokio::test]
 async fn a_repeated_request_is_answered_byte_for_byte() {
@@ -107,4 +112,41 @@ async fn who_hangs_up_finds_it_done() {
     }
     let shown = site.get(&format!("/v1/orders/{order}")).send().await.json();
     assert_eq!(shown["balances"]["held"], "0.20");
+}
+
+/// Who repeats a request that is still being carried out would wait for it, or have it begun twice.
+#[tokio::test]
+async fn while_the_first_is_carried_out_the_second_is_told_to_come_again() {
+    let home = Home::new().await;
+    let slow = Faulty::over(home.store.clone());
+    let site = Site::over(home, slow.clone()).await;
+    let order = site.order("20.00").await;
+    let ask = site.post("/v1/refunds", json!({"order": order, "amount": "5.00"})).under("k");
+    let held = slow.hold_commits().await;
+    let first = tokio::spawn(ask.clone().send());
+    slow.until_waiting(1).await;
+    let second = ask.clone().send().await.expect_problem(409, "idempotency_key_in_progress");
+    assert_eq!(second.header("retry-after"), "1");
+    drop(held);
+    let first = first.await.unwrap().expect(201);
+    let again = ask.send().await.expect(201);
+    assert_eq!((again.header("idempotent-replayed"), &again.body), ("true", &first.body));
+}
+
+/// A late repetition would be told nothing although its answer is promised, or be carried out again.
+#[tokio::test]
+async fn an_answer_is_kept_for_its_days_and_its_key_for_good() {
+    let site = Site::start().await;
+    let order = site.order("20.00").await;
+    let ask = site.post("/v1/refunds", json!({"order": order, "amount": "5.00"})).under("k");
+    let first = ask.clone().send().await.expect(201);
+    let housekeeping = Seal::new(site.ledger.clone(), 30);
+    site.clock.advance_ms(30 * DAY_MS);
+    housekeeping.tick().await;
+    assert_eq!(ask.clone().send().await.expect(201).body, first.body);
+    site.clock.advance_ms(1);
+    housekeeping.tick().await;
+    ask.send().await.expect_problem(422, "idempotency_key_reused");
+    let shown = site.get(&format!("/v1/orders/{order}")).send().await.json();
+    assert_eq!(shown["balances"]["held"], "5.00");
 }

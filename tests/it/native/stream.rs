@@ -5,6 +5,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::Response;
 use hyper::body::Incoming;
+use refundry_domain::merchant::Scope;
 use serde_json::{Value, json};
 
 use crate::harness::site::Site;
@@ -138,4 +139,18 @@ async fn a_stream_does_not_hold_up_the_end() {
     assert_eq!(feed.next().await, None);
     let (drained, _) = site.stop().await;
     assert_eq!(drained, refundry::testing::http::server::Drained::Clean);
+}
+
+/// One merchant's streams would leave nobody else a place.
+#[tokio::test]
+async fn one_merchant_does_not_take_all_places() {
+    let site = Site::start().await;
+    let mut open = Vec::new();
+    for _ in 0..200 {
+        open.push(Feed::of(site.get("/v1/events/stream").open().await));
+    }
+    assert_eq!(site.get("/v1/events/stream").open().await.status(), 503);
+    let other = site.merchant("other").await;
+    let other = site.make_key(other, &[Scope::Read], 100).await;
+    Feed::of(site.get("/v1/events/stream").key(&other).open().await);
 }

@@ -8,6 +8,7 @@ use refundry_domain::merchant::Scope;
 use serde_json::{Value, json};
 
 use crate::harness::faulty::Faulty;
+use crate::harness::log::Log;
 use crate::harness::receiver::{Reaction, Receiver};
 use crate::harness::site::{Answer, Ask, Site};
 use crate::harness::store::Home;
@@ -374,4 +375,26 @@ async fn guessing_is_slow_and_holds_up_nobody_with_a_link() {
         uses.push(visit(&site, &path).send().await.status.as_u16());
     }
     assert_eq!(uses.last(), Some(&429), "one link is not used without end: {uses:?}");
+}
+
+/// Who may read the log could read customers' accounts, or send money to another one.
+#[tokio::test]
+async fn no_account_and_no_link_comes_into_the_log() {
+    let log = Log::default();
+    let _here = log.listen();
+    let site = Site::start().await;
+    let (by_page, by_key) = (waiting(&site).await, waiting(&site).await);
+    let path = page(&site, &by_page).await;
+    let form = "account_holder=Ada+Lovelace&iban=";
+    enter(&site, &path, &format!("{form}DE89370400440532013001")).send().await.expect(422);
+    enter(&site, &path, &format!("{form}DE89370400440532013000")).send().await.expect(303);
+    let details = json!({"iban": IBAN, "account_holder": "Ada Lovelace"});
+    let given = site.post(&format!("/v1/refunds/{by_key}/information"), details).once();
+    given.send().await.expect(200);
+    let said = log.text();
+    assert!(said.contains("/bank-details/{token}"), "it was listened to: {said}");
+    let token = path.rsplit('/').next().unwrap();
+    for secret in [token, "Lovelace", "DE89", "3704", "0532013", site.key.as_str()] {
+        assert!(!said.contains(secret), "{secret} is logged: {said}");
+    }
 }

@@ -1,5 +1,6 @@
 //! A master key that changes: nothing may need the old one any more.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ async fn everything_opens_with_the_new_key_alone() {
         assert!(said.contains(line), "{line}: {said}");
     }
     let key = dir.path().join("master.key");
+    let mode = std::fs::metadata(&key).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "its owner's alone");
     let both = std::fs::read_to_string(&key).unwrap();
     let (new, old) = both.split_once('\n').unwrap();
     std::fs::write(&key, new).unwrap();
@@ -74,4 +77,17 @@ async fn everything_opens_with_the_new_key_alone() {
     let site = Site::over(Home { store: store.clone(), dir }, store).await;
     assert_eq!(site.ask("POST", &link).send().await.expect(200).json(), before);
     assert_eq!(site.get(&path).send().await.expect(200).body, xml);
+}
+
+/// Who can write to the database could have one merchant's secret used for another.
+#[test]
+fn what_is_sealed_for_one_place_opens_in_no_other() {
+    let sealer = Sealer::new(&[7; 32]);
+    let sealed = sealer.seal(b"secret", "gateway/1/stripe").unwrap();
+    assert_eq!(sealer.open(&sealed, "gateway/1/stripe").unwrap(), b"secret");
+    for other in ["gateway/2/stripe", "gateway/1/paypal", "webhook-secrets/1", ""] {
+        assert!(sealer.open(&sealed, other).is_err(), "{other}");
+        assert!(!sealer.is_newest(&sealed, other), "{other}");
+    }
+    assert!(Sealer::new(&[8; 32]).open(&sealed, "gateway/1/stripe").is_err());
 }

@@ -18,7 +18,8 @@ use crate::harness::provider::{Books, Call, Kept, Mood, Provider, Said, Speech, 
 
 const HMAC_KEY: &str = "44782def547aaa06c910c43932b1eb0c71fc68d9d0c057550c48ec2acf6ba056";
 
-struct Adyen;
+/// Declines with this code.
+struct Adyen(&'static str);
 
 fn received(row: &Kept) -> Said {
     let value: i64 = row.amount.parse().unwrap();
@@ -46,7 +47,7 @@ impl Speech for Adyen {
         assert_eq!(ask["reference"], key);
         let amount = ask["amount"]["value"].as_i64().unwrap().to_string();
         let currency = ask["amount"]["currency"].as_str().unwrap();
-        let declined = json!({"status": 422, "errorCode": "167", "message": "No such payment"});
+        let declined = json!({"status": 422, "errorCode": self.0, "message": "as it is"});
         books.pay(&key, payment, (&amount, currency), Said::Json(422, declined), received)
     }
 }
@@ -59,7 +60,11 @@ struct Scene {
 
 impl Scene {
     async fn open() -> Scene {
-        let provider = Provider::start(Adyen).await;
+        Scene::declining("167").await
+    }
+
+    async fn declining(code: &'static str) -> Scene {
+        let provider = Provider::start(Adyen(code)).await;
         let clock = Arc::new(ManualClock::at(START));
         let base = format!("http://{}", provider.address);
         let settings = [("base_url", base.as_str()), ("merchant_account", "ShopECOM")];
@@ -130,7 +135,7 @@ async fn adyen_declines_at_once_or_later() {
     let at_once = scene.refund().await;
     let failure = scene.at.read(at_once).await.failure.unwrap();
     assert_eq!(failure.code, FailureCode::PaymentNotFound);
-    assert!(failure.message.contains("167: No such payment"), "{}", failure.message);
+    assert!(failure.message.contains("167: as it is"), "{}", failure.message);
     let later = scene.refund().await;
     scene.tell(later, "REFUND", false, 1_000).await;
     let failed = scene.at.read(later).await;
@@ -139,10 +144,32 @@ async fn adyen_declines_at_once_or_later() {
     assert_eq!(scene.at.left(later).await.get(), 10_000);
 }
 
+/// A no that the first send may have brought about, or that another account would say, is no word
+/// on what became of the first.
+#[tokio::test]
+async fn adyen_declining_what_is_in_doubt_frees_nothing() {
+    for (code, means) in
+        [("167", FailureCode::PaymentNotFound), ("000", FailureCode::InvalidRequest)]
+    {
+        let scene = Scene::declining(code).await;
+        scene.provider.will([Mood::Decline]);
+        let told = scene.refund().await;
+        assert_eq!(scene.at.read(told).await.failure.unwrap().code, means, "{code}");
+        scene.provider.will([Mood::HangBefore, Mood::Decline]);
+        let doubted = scene.refund().await;
+        scene.at.after(1_000).await;
+        assert_eq!(scene.provider.calls(), 3, "{code}: it is sent again");
+        assert_eq!(scene.at.state(doubted).await, State::Processing, "{code}");
+        assert_eq!(scene.at.left(doubted).await.get(), 9_000, "{code}");
+    }
+}
+
 /// It cannot be asked, and carries a key out once: what is in doubt is sent again under its key.
 #[tokio::test]
 async fn adyen_is_sent_the_same_key_again_after_doubt() {
-    for mood in [Mood::HangBefore, Mood::HangAfter, Mood::BreakAfter, Mood::Garble] {
+    for mood in
+        [Mood::HangBefore, Mood::HangAfter, Mood::BreakAfter, Mood::ForbidAfter, Mood::Garble]
+    {
         let scene = Scene::open().await;
         scene.provider.will([mood]);
         let refund = scene.refund().await;

@@ -35,9 +35,9 @@ impl Speech for Afterpay {
         let ask = call.json();
         let key = ask["requestId"].as_str().unwrap().to_owned();
         let text = |name: &str| ask["amount"][name].as_str().unwrap().to_owned();
-        let declined = json!({"errorCode": "insufficient_funds", "message": "No funds."});
+        let declined = json!({"errorCode": "precondition_failed", "message": "No refund."});
         let payment = payment.strip_suffix("/refund").unwrap();
         let amount = (text("amount"), text("currency"));
-        books.pay(&key, payment, (&amount.0, &amount.1), Said::Json(402, declined), show)
+        books.pay(&key, payment, (&amount.0, &amount.1), Said::Json(412, declined), show)
     }
 }

@@ -14,6 +14,7 @@ use crate::harness::payouts::START;
 pub fn attempt(amount: &str, currency: &str) -> Attempt {
     let currency = Currency::parse(currency).unwrap();
     Attempt {
+        account: None,
         merchant: MerchantId(1),
         transaction: TransactionId(7),
         payment: TransactionId(2),

@@ -51,7 +51,7 @@ impl Speech for Braintree {
             let payment = text(&input["transactionId"]);
             // Two of one key are two payouts here.
             assert!(!books.rows.iter().any(|row| row.key == key), "paid twice");
-            let declined = fault("VALIDATION", Some("81576"));
+            let declined = fault("VALIDATION", Some("915201"));
             return books.pay(&key, &payment, (&amount, "EUR"), declined, show);
         }
         let id = ask["variables"]["id"].as_str().unwrap();

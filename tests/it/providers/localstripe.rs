@@ -133,6 +133,7 @@ async fn check_lookups(
     let refundry::testing::store::Movement::In(payment) = payment.movement else { panic!() };
     let currency = refundry_domain::money::Currency::parse("EUR").unwrap();
     let mut attempt = Attempt {
+        account: None,
         merchant: at.merchant,
         transaction: row.id,
         payment: row.payment,

@@ -7,7 +7,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use super::http::signature;
-use super::{NOTIFY, Scene, made};
+use super::{DECIDES_LATER, NOTIFY, Scene, made};
 use crate::harness::payouts::START;
 use crate::harness::provider::{Fate, Mood};
 
@@ -123,7 +123,7 @@ async fn a_notification_settles_what_is_pending_and_changes_nothing_twice() {
 
 #[tokio::test]
 async fn what_is_taken_back_after_success_is_reversed() {
-    for connector in NOTIFY {
+    for connector in DECIDES_LATER {
         let scene = Scene::of(connector).await;
         let refund = scene.refund().await;
         assert_eq!(scene.at.state(refund).await, State::Succeeded, "{connector}");

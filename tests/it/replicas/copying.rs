@@ -8,6 +8,7 @@ use refundry::testing::store::copy::{CopyError, copy};
 use refundry::testing::store::postgres::{PostgresSide, PostgresStore};
 use refundry::testing::store::sqlite::{SqliteSide, SqliteStore};
 use refundry::testing::store::{Settlement, Standing, Store};
+use refundry_domain::ids::OrderRef;
 
 use crate::harness::cluster::{self, Database};
 use crate::harness::population::{Population, Random};
@@ -23,6 +24,9 @@ async fn books_are_copied_there_and_back() {
     let instance = home.store.instance();
     counting::round(&*home.store, None, Duration::from_secs(60)).await.unwrap();
     let id = done(&*home.store, claimed(register(new_order("9.00")), "k", 1)).await.order.id;
+    let mut noted = new_order("1.00");
+    noted.metadata.insert("note".to_owned(), "by hand".to_owned());
+    let noted = done(&*home.store, register(noted)).await;
     home.store.close().await;
     let Home { store, dir } = home;
     drop(store);
@@ -46,6 +50,9 @@ async fn books_are_copied_there_and_back() {
     assert!(matches!(replayed, Settlement::Replayed(_)), "{replayed:?}");
     let made = done(&*store, refund(id, "1.00")).await.refund.unwrap();
     assert!(made.id.0 > id.0);
+    are_the_same(&*store, &population).await;
+    let found = store.order(MERCHANT, OrderRef::Id(noted.order.id)).await.unwrap();
+    assert_eq!(found, Some(noted), "with its notes");
     store.close().await;
     drop(store);
 
@@ -54,8 +61,11 @@ async fn books_are_copied_there_and_back() {
     let mut here = SqliteSide::open(back.path()).unwrap();
     let mut there = PostgresSide::open(&database.options()).await.unwrap();
     copy(&mut there, &mut here, &mut |_| ()).await.unwrap();
+    let again = copy(&mut there, &mut here, &mut |_| ()).await;
+    assert!(matches!(again, Err(CopyError::NotEmpty(_))));
     drop(here);
     let store = SqliteStore::open(back.path()).unwrap();
+    are_the_same(&*store, &population).await;
     assert_eq!(store.standing(), Standing::Intact);
     assert_eq!(verify(&*store, &mut |_| {}).await.unwrap().findings, []);
     assert_eq!(store.refund(MERCHANT, made.id).await.unwrap(), Some(made.clone()));
@@ -85,4 +95,18 @@ async fn a_copy_that_differs_is_noticed() {
     .await;
     let copied = copy(&mut from, &mut there, &mut |_| ()).await;
     assert!(matches!(copied, Err(CopyError::Differs { table: "lines" })), "{copied:?}");
+}
+
+/// Every order, refund and transaction is what it was answered to be.
+async fn are_the_same(store: &dyn Store, population: &Population) {
+    for (merchant, model) in population.merchants.iter().zip(&population.models) {
+        for book in model.books.values() {
+            let found = store.order(*merchant, OrderRef::Id(book.order.id)).await.unwrap();
+            assert_eq!(found.as_ref(), Some(book));
+        }
+        for refund in model.refunds.values() {
+            let found = store.refund(*merchant, refund.id).await.unwrap();
+            assert_eq!(found.as_ref(), Some(refund));
+        }
+    }
 }

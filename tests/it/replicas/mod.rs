@@ -3,7 +3,11 @@
 mod busy;
 mod copying;
 mod credits;
+mod daily;
+mod reach;
 mod reports;
+mod schema;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -316,6 +320,25 @@ async fn work_is_shown_to_one_and_taken_over() {
     let report = Report { outcome, by: Reporter::Gateway, look_again_ms: 1 };
     done(&*stores[0], intent(Target::Transaction(transaction), Command::Report(report))).await;
     assert_eq!(offered(1, 99_000).await, [0; 0]);
+}
+
+/// Who looks at the same moment would be shown the same work.
+#[tokio::test]
+async fn work_is_shown_to_one_of_those_who_look_at_once() {
+    let (_cast, stores) = Cast::of(2).await;
+    let id = done(&*stores[0], register(new_order("90.00"))).await.order.id;
+    join_all((0..80).map(|_| done(&*stores[0], refund(id, "0.10")))).await;
+    for round in 0..20 {
+        let at = Timestamp(NOW.0 + round * 10_000);
+        let (one, two) = tokio::join!(
+            stores[0].offer(Queue::Pay, at, 200),
+            stores[1].offer(Queue::Pay, at, 200)
+        );
+        let shown = one.unwrap().into_iter().chain(two.unwrap()).map(|(_, work)| work.subject);
+        let shown: Vec<i64> = shown.collect();
+        let once: BTreeSet<i64> = shown.iter().copied().collect();
+        assert_eq!((shown.len(), once.len()), (80, 80), "round {round}");
+    }
 }
 
 #[tokio::test]

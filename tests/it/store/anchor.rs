@@ -216,3 +216,16 @@ async fn a_schema_that_is_not_ours_is_left_alone() {
     let (error, _dir) = tampered("DELETE FROM migrations");
     assert!(matches!(error, OpenError::Database(_)), "{error}");
 }
+
+/// Opening reads every event that no seal covers: a server that never rests would take ever longer to
+/// start, and nothing but the chains would cover what it did.
+#[tokio::test]
+async fn books_are_sealed_in_time_although_nobody_asks() {
+    let home = Home::on_sqlite();
+    let orders = (0..2_600).map(|_| done(&*home.store, register(new_order("1.00"))));
+    futures_util::future::join_all(orders).await;
+    done(&*home.store, register(new_order("1.00"))).await;
+    let seals = home.store.seals().await.unwrap();
+    assert_eq!(seals.len(), 1, "{seals:?}");
+    assert!((5_000..5_600).contains(&seals[0].events), "{seals:?}");
+}

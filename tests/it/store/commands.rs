@@ -13,7 +13,7 @@ use refundry_domain::ids::{KeyId, MerchantId, OrderId, OrderRef, RefundId, Times
 use refundry_domain::merchant::{Administration, Debtor, Scope, Settings};
 use refundry_domain::order::{Chain, Metadata};
 use refundry_domain::outcome::{Outcome, Report, Reporter};
-use refundry_domain::policy::{Approval, NotifyOnly};
+use refundry_domain::policy::{Approval, DailyLimit, NotifyOnly};
 use refundry_domain::refund::State;
 use refundry_domain::refusal::Refusal;
 use refundry_domain::returns::ReturnKind;
@@ -30,6 +30,7 @@ on_every_store! {
     super::many_orders_at_once as many_orders_at_once,
     super::one_damaged_book_stops_no_other as one_damaged_book_stops_no_other,
     super::references_are_unique as references_are_unique,
+    super::merchants_take_turns as merchants_take_turns,
     super::a_worker_finds_its_work as a_worker_finds_its_work,
     super::merchants_and_keys as merchants_and_keys,
     super::another_merchants_rows_are_not_there as another_merchants_rows_are_not_there,
@@ -336,6 +337,23 @@ async fn a_worker_finds_its_work(place: &impl Place) {
     assert_eq!(due(99, 9).await, [second, third]);
 }
 
+/// A merchant with much to do would keep all others' money waiting.
+async fn merchants_take_turns(place: &impl Place) {
+    let store = place.open().await;
+    let busy = done(&*store, register(new_order("10.00"))).await.order.id;
+    for _ in 0..4 {
+        done(&*store, refund(busy, "1.00")).await;
+    }
+    let other = create_merchant(&*store).await;
+    let order = done(&*store, Intent { merchant: other, ..register(new_order("10.00")) }).await;
+    let later = Timestamp(NOW.0 + 1_000);
+    let asked = Intent { merchant: other, at: later, ..refund(order.order.id, "1.00") };
+    done(&*store, asked).await;
+    let due = store.due(Queue::Pay, Timestamp(NOW.0 + 2_000), 2).await.unwrap();
+    let whose: Vec<_> = due.iter().map(|(merchant, _)| *merchant).collect();
+    assert_eq!(whose, [MERCHANT, other]);
+}
+
 async fn merchants_and_keys(place: &impl Place) {
     let store = place.open().await;
     let by = |change| store.administer(MERCHANT, "cli".into(), NOW, change);
@@ -343,6 +361,10 @@ async fn merchants_and_keys(place: &impl Place) {
     let merchants = store.merchants().await.unwrap();
     assert_eq!(merchants.iter().map(|row| row.id).collect::<Vec<_>>(), [MERCHANT, other]);
     let settings = Settings {
+        daily: DailyLimit {
+            refunds: Some(7),
+            amounts: [(usd(), refundry_domain::money::Minor::ZERO)].into(),
+        },
         approval: Approval::Above([(usd(), refundry_domain::money::Minor::ZERO)].into()),
         information_expiry_ms: 7,
         time_zone: "Europe/Warsaw".to_owned(),

@@ -2,8 +2,11 @@
 //! live in; [`on_every_store`] makes tests of them.
 
 mod anchor;
+mod checks;
 mod commands;
 pub mod credits;
+mod daily;
+mod fits;
 mod found;
 mod lists;
 mod notes;
@@ -35,6 +38,9 @@ pub trait Place: Send + Sync {
         Self: Sized;
     /// Runs SQL on the books behind the store's back, which must be closed, checks off.
     async fn tamper(&self, sql: &str);
+    /// Runs SQL on the books behind the store's back, which must be closed, checks on; says why the
+    /// database refuses it.
+    async fn change(&self, sql: &str) -> Result<(), String>;
     /// A step of the schema, as this database takes it.
     fn migration(&self, name: &str) -> String;
 }
@@ -66,6 +72,13 @@ impl Place for Sqlite {
         books.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
         books.execute_batch(sql).unwrap();
         assert!(books.changes() > 0, "nothing was altered by {sql}");
+    }
+
+    async fn change(&self, sql: &str) -> Result<(), String> {
+        let books = rusqlite::Connection::open(self.0.path().join("refundry.db")).unwrap();
+        books.execute_batch(sql).map_err(|error| error.to_string())?;
+        assert!(books.changes() > 0, "nothing was changed by {sql}");
+        Ok(())
     }
 
     fn migration(&self, name: &str) -> String {
@@ -112,11 +125,16 @@ impl Place for Postgres {
             {sql}; \
             DO $$ DECLARE c record; BEGIN FOR c IN SELECT * FROM checks \
             WHERE to_regclass(whose) IS NOT NULL LOOP \
-            EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s NOT VALID', c.whose, c.conname, \
-            c.what); END LOOP; END $$; \
+            BEGIN EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I %s NOT VALID', c.whose, \
+            c.conname, c.what); EXCEPTION WHEN undefined_column THEN NULL; END; \
+            END LOOP; END $$; \
             DROP FUNCTION zeroblob; DROP FUNCTION ifnull"
         );
         cluster::execute(&self.database.name, &sql).await;
+    }
+
+    async fn change(&self, sql: &str) -> Result<(), String> {
+        cluster::try_to_execute(&self.database.name, sql).await
     }
 
     fn migration(&self, name: &str) -> String {

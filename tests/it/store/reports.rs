@@ -32,6 +32,7 @@ on_every_store! {
     super::another_zone_is_counted_anew as another_zone_is_counted_anew,
     super::reasons_beyond_the_most_count_as_the_rest as reasons_beyond_the_most_count_as_the_rest,
     super::counts_are_put_together_and_filtered as counts_are_put_together_and_filtered,
+    super::months_are_what_their_days_are as months_are_what_their_days_are,
     super::what_is_beyond_all_numbers_counts_as_the_largest
         as what_is_beyond_all_numbers_counts_as_the_largest,
 }
@@ -295,6 +296,83 @@ async fn reasons_beyond_the_most_count_as_the_rest(place: &impl Place) {
     let times = |name: &str| table[&(name.to_owned(), usd())].requested.times;
     assert_eq!((times("reason 00"), times("reason 49")), (1, 1));
     assert_eq!((times(REST), times("reason of the next day")), (7, 1));
+}
+
+/// The sums of months against a question for each day, of all kinds of stretches.
+async fn assert_months(store: &dyn Store, merchant: MerchantId, days: &[String]) {
+    let ways = [
+        (By::Reason, None, None),
+        (By::Provider, None, None),
+        (By::Provider, None, Some(String::new())),
+        (By::Month, Some("sandbox".to_owned()), None),
+        (By::Currency, None, Some(String::new())),
+        (By::Time, Some("sandbox".to_owned()), None),
+        (By::Reason, Some("sandbox".to_owned()), None),
+    ];
+    for (how, provider, reason) in ways {
+        let filter = |from: &str, to: &str| CountFilter {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            provider: provider.clone(),
+            reason: reason.clone(),
+            ..whole(how)
+        };
+        let mut daily = Vec::new();
+        for day in days {
+            daily.push(table(store.counts(merchant, filter(day, day)).await.unwrap()));
+        }
+        assert!(daily.iter().any(|table| !table.is_empty()), "{how:?} has something to say");
+        for first in (0..days.len()).step_by(7).chain([1, days.len() - 1]) {
+            for last in (first..days.len()).step_by(9).chain([days.len() - 1]) {
+                let mut said = Table::new();
+                for (key, figures) in daily[first..=last].iter().flatten() {
+                    said.entry(key.clone()).or_default().join(figures);
+                }
+                let asked = filter(&days[first], &days[last]);
+                let told = table(store.counts(merchant, asked.clone()).await.unwrap());
+                assert_eq!(told, said, "{asked:?}");
+            }
+        }
+    }
+}
+
+async fn months_are_what_their_days_are(place: &impl Place) {
+    let store = place.open().await;
+    let mut population = Population::live(&*store, Random::seeded(), 0).await;
+    // A day from one command to the next, so that there are months.
+    population.pace_ms = DAY;
+    for steps in [40, 1, 70] {
+        population.go_on(&*store, steps).await;
+        count(&*store).await;
+    }
+    let first: jiff::civil::Date = "2025-06-01".parse().unwrap();
+    let days: Vec<String> =
+        first.series(jiff::Span::new().days(1)).take(150).map(|day| day.to_string()).collect();
+    assert_months(&*store, MERCHANT, &days).await;
+    let before = by(&*store, MERCHANT, By::Reason).await;
+    store.close().await;
+    drop(store);
+
+    // As if the books were of the version before there were months.
+    let undone = "DELETE FROM report_days WHERE apart > 1; \
+        ALTER TABLE report_cursors DROP COLUMN summed; DELETE FROM migrations WHERE number >= 15";
+    place.tamper(undone).await;
+    let store = place.open().await;
+    assert_eq!(by(&*store, MERCHANT, By::Reason).await, before);
+    assert_months(&*store, MERCHANT, &days).await;
+    store.close().await;
+    drop(store);
+
+    // As if a replica of that version had gone on counting.
+    let old = "DELETE FROM report_days WHERE apart = 2; \
+        UPDATE report_days SET amount = amount + 1 WHERE apart = 3; \
+        UPDATE report_cursors SET summed = cursor - 1";
+    place.tamper(old).await;
+    let store = place.open().await;
+    let order = done(&*store, register(new_order("10.00"))).await.order.id;
+    done(&*store, refund(order, "1.00")).await;
+    count(&*store).await;
+    assert_months(&*store, MERCHANT, &days).await;
 }
 
 fn reported(refund: &Refund, outcome: Outcome, after_ms: i64) -> refundry::testing::store::Intent {

@@ -1,8 +1,8 @@
 //! `verify` proves sound books sound, and finds each kind of tampering.
 
 use refundry::testing::ledger::verify::{Report, verify, verify_live};
-use refundry::testing::store::Store;
-use refundry_domain::ids::{MerchantId, Timestamp};
+use refundry::testing::store::{Event, EventFilter, OrderFilter, Page, Store};
+use refundry_domain::ids::{EventId, MerchantId, Timestamp};
 use refundry_domain::refund::State;
 
 use super::{Place, on_every_store};
@@ -12,6 +12,7 @@ use crate::harness::store::*;
 on_every_store! {
     super::sound_books_have_no_findings as sound_books_have_no_findings,
     super::each_tampering_is_found as each_tampering_is_found,
+    super::chains_and_seals_are_over_every_field as chains_and_seals_are_over_every_field,
     super::who_looks_while_others_write_finds_nothing as who_looks_while_others_write_finds_nothing,
 }
 
@@ -241,4 +242,53 @@ async fn each_tampering_is_found(place: &impl Place) {
             assert!(kinds.contains(&kind), "{sql}\nmade, while others may write, {kinds:?}");
         }
     }
+}
+
+/// What is left out of a hash can be altered with nobody noticing: the bytes are put together here a
+/// second time, as an auditor would, without the program's own function.
+async fn chains_and_seals_are_over_every_field(place: &impl Place) {
+    let store = place.open().await;
+    let population = Population::live(&*store, Random::seeded(), 100).await;
+    let seal = store.seal(NOW).await.unwrap().unwrap();
+    let mut seen = 0;
+    for merchant in population.merchants {
+        let orders = store.orders(merchant, OrderFilter::default(), all()).await.unwrap().rows;
+        for order in orders {
+            let filter = EventFilter { order: Some(order.id), ..EventFilter::default() };
+            let page = Page { oldest_first: true, ..all() };
+            let events = store.events(merchant, filter, page).await.unwrap().rows;
+            let mut hash = [0; 32];
+            for event in &events {
+                hash = hash_of(event, hash);
+                assert_eq!(hash, event.hash, "{event:?}");
+                seen += 1;
+            }
+            assert_eq!(hash, order.chain.hash);
+        }
+    }
+    assert!(seen > 50, "{seen} events");
+    let mut bytes = vec![0; 32];
+    for (event, hash) in store.event_hashes(EventId(0), 100_000).await.unwrap() {
+        bytes.extend(event.0.to_be_bytes());
+        bytes.extend(hash);
+    }
+    assert_eq!(seal.digest, digest(&bytes));
+}
+
+fn hash_of(event: &Event, before: [u8; 32]) -> [u8; 32] {
+    let mut bytes = before.to_vec();
+    let order = event.order.map_or(0, |order| order.0);
+    let (merchant, number) = (event.merchant.0, event.id.0);
+    for field in [merchant, order, event.position, number, event.subject, event.at.0] {
+        bytes.extend(field.to_be_bytes());
+    }
+    for field in [&event.name, &event.subject_kind, &event.by, &event.data] {
+        bytes.extend(u64::try_from(field.len()).unwrap().to_be_bytes());
+        bytes.extend(field.bytes());
+    }
+    digest(&bytes)
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    <sha2::Sha256 as sha2::Digest>::digest(bytes).into()
 }

@@ -10,6 +10,7 @@ use refundry_domain::webhook::{
     Delivery, DeliveryState, DisabledWhy, Endpoint, EndpointChange, NewEndpoint, Try,
 };
 
+use super::commands::create_merchant;
 use super::{Place, on_every_store};
 use crate::harness::store::{MERCHANT, NOW, done, new_order, register};
 
@@ -17,7 +18,9 @@ on_every_store! {
     super::only_who_has_the_lease_writes as only_who_has_the_lease_writes,
     super::what_is_recorded_is_there_after_a_restart as what_is_recorded_is_there_after_a_restart,
     super::lists_of_deliveries_are_paged_both_ways as lists_of_deliveries_are_paged_both_ways,
+    super::of_several_rows_for_one_event_the_last_stands as of_several_rows_for_one_event_the_last_stands,
     super::old_deliveries_are_forgotten as old_deliveries_are_forgotten,
+    super::an_endpoint_of_another_merchant_is_not_there as an_endpoint_of_another_merchant_is_not_there,
     super::a_change_that_came_late_is_not_made as a_change_that_came_late_is_not_made,
 }
 
@@ -101,6 +104,9 @@ async fn only_who_has_the_lease_writes(place: &impl Place) {
     assert!(all(store.as_ref(), DeliveryFilter::default()).await.is_empty());
     let ours = store.claim_endpoints(7, NOW, NOW.after_ms(60_000)).await.unwrap();
     assert_eq!(ours, std::slice::from_ref(&made));
+    let (meanwhile, later) = (NOW.after_ms(59_999), NOW.after_ms(90_000));
+    let theirs = store.claim_endpoints(8, meanwhile, later).await.unwrap();
+    assert!(theirs.is_empty(), "it is another's until the lease ends");
     let lost = store.record_deliveries(8, progress(&made, 900, row())).await.unwrap();
     assert_eq!(lost, [made.id], "it is another's");
     let lost = store.record_deliveries(7, progress(&made, 900, row())).await.unwrap();
@@ -116,6 +122,23 @@ async fn only_who_has_the_lease_writes(place: &impl Place) {
     assert!(store.record_deliveries(7, progress(&made, 901, late)).await.unwrap().is_empty());
     change(store.as_ref(), made.id, EndpointChange::Delete).await;
     assert_eq!(store.record_deliveries(7, progress(&made, 902, row())).await.unwrap(), [made.id]);
+}
+
+/// Two lots of one endpoint that fall into one write would be written never, and nobody's after
+/// them.
+async fn of_several_rows_for_one_event_the_last_stands(place: &impl Place) {
+    let store = place.open().await;
+    let made = endpoint(store.as_ref()).await;
+    store.claim_endpoints(7, NOW, NOW.after_ms(60_000)).await.unwrap();
+    let rows = vec![
+        delivery(made.id, 900, DeliveryState::Pending),
+        delivery(made.id, 901, DeliveryState::Failed),
+        delivery(made.id, 900, DeliveryState::Succeeded),
+    ];
+    store.record_deliveries(7, progress(&made, 901, rows)).await.unwrap();
+    let kept = all(store.as_ref(), DeliveryFilter::default()).await;
+    let states: Vec<_> = kept.iter().map(|row| (row.event.0, row.state)).collect();
+    assert_eq!(states, [(901, DeliveryState::Failed), (900, DeliveryState::Succeeded)]);
 }
 
 async fn what_is_recorded_is_there_after_a_restart(place: &impl Place) {
@@ -245,4 +268,17 @@ async fn a_change_that_came_late_is_not_made(place: &impl Place) {
     assert_eq!(rows.len(), 1, "what is no event has none: {rows:?} {}", order.order.id);
     assert_eq!((rows[0].event, rows[0].state), (made.cursor, DeliveryState::Pending));
     store.close().await;
+}
+
+/// One merchant could turn off, or redirect, what another is told.
+async fn an_endpoint_of_another_merchant_is_not_there(place: &impl Place) {
+    let store = place.open().await;
+    let made = endpoint(store.as_ref()).await;
+    let other = create_merchant(store.as_ref()).await;
+    let change = EndpointChange::Disable(DisabledWhy::Gone);
+    let change = Administration::ChangeEndpoint { endpoint: made.id, change };
+    let done = store.administer(other, "test".into(), NOW, change).await.unwrap();
+    assert!(matches!(done, Administered::Unknown), "{done:?}");
+    assert_eq!(store.endpoints(MERCHANT).await.unwrap(), [made]);
+    assert!(store.endpoints(other).await.unwrap().is_empty());
 }

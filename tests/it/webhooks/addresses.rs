@@ -119,6 +119,15 @@ async fn no_way_of_writing_a_private_address_helps() {
     }
 }
 
+/// Whoever names a host is not told where it leads inside.
+#[tokio::test]
+async fn an_inner_address_is_not_told() {
+    let inner = Fickle(Mutex::new(vec!["10.3.2.1:80".parse().unwrap()]), Mutex::new(0));
+    let guarded = Guarded::over(Arc::new(inner), Vec::new());
+    let refused = guarded.resolve("shop.example", 80).await.unwrap_err();
+    assert_eq!(refused.to_string(), "shop.example must not be called: it is inside");
+}
+
 /// A name that leads somewhere else each time it is asked for.
 struct Fickle(Mutex<Vec<SocketAddr>>, Mutex<usize>);
 
@@ -166,4 +175,26 @@ async fn a_name_that_changes_its_mind_is_not_followed() {
     assert!(inside.told().is_empty());
     assert!(*names.1.lock() >= 3, "it is asked before each connection");
     post.stop().await;
+}
+
+/// A name that has one address on the internet and one of ours would lead to ours once the first does
+/// not answer.
+#[tokio::test]
+async fn of_a_name_with_several_addresses_only_the_public_ones_are_called() {
+    let addresses = ["10.0.0.1:80", "93.184.215.14:80", "[::1]:80", "169.254.169.254:80"];
+    let addresses = addresses.map(|one| one.parse::<SocketAddr>().unwrap());
+    let guarded = Guarded::over(Arc::new(Several(addresses.to_vec())), Vec::new());
+    assert_eq!(guarded.resolve("shop.example", 80).await.unwrap(), [addresses[1]]);
+    let allowed = vec![Network::parse("10.0.0.0/8").unwrap()];
+    let guarded = Guarded::over(Arc::new(Several(addresses.to_vec())), allowed);
+    assert_eq!(guarded.resolve("shop.example", 80).await.unwrap(), addresses[..2]);
+}
+
+struct Several(Vec<SocketAddr>);
+
+#[async_trait]
+impl Resolve for Several {
+    async fn resolve(&self, _host: &str, _port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(self.0.clone())
+    }
 }

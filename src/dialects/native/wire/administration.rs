@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use refundry_domain::merchant::{Debtor, Key, Merchant, Settings};
-use refundry_domain::money::{Currency, Money};
-use refundry_domain::policy::Approval;
+use refundry_domain::money::{Currency, Minor, Money};
+use refundry_domain::policy::{Approval, DailyLimit};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
@@ -106,6 +106,7 @@ impl<'a> MerchantView<'a> {
 #[schema(as = Settings)]
 pub struct SettingsView {
     approval: ApprovalView,
+    daily_limit: DailyLimitView,
     /// How long a customer has to give bank details.
     information_expiry_seconds: i64,
     /// The IANA name of the zone in which APIs that state dates without one state them.
@@ -158,6 +159,17 @@ struct ApprovalView {
     limits: BTreeMap<String, Amount>,
 }
 
+/// What may be given back in one of the merchant's days. Refunds beyond it need the approval of a key
+/// with the scope `approve`. They count on the day on which they are decided.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DailyLimit)]
+struct DailyLimitView {
+    /// How many refunds, whatever their currency; null for any number.
+    refunds: Option<u32>,
+    /// How much of each currency. A currency that is not named has no limit.
+    amounts: BTreeMap<String, Amount>,
+}
+
 /// Which refunds need the approval of a key with the scope `approve`.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -173,15 +185,15 @@ impl SettingsView {
         let (when, limits) = match &settings.approval {
             Approval::Never => (When::Never, BTreeMap::new()),
             Approval::Always => (When::Always, BTreeMap::new()),
-            Approval::Above(limits) => {
-                let shown = limits.iter().map(|(currency, minor)| {
-                    (currency.code().to_owned(), Amount::of(*minor, *currency))
-                });
-                (When::Above, shown.collect())
-            }
+            Approval::Above(limits) => (When::Above, amounts(limits)),
         };
+        let daily = &settings.daily;
         SettingsView {
             approval: ApprovalView { when, limits },
+            daily_limit: DailyLimitView {
+                refunds: daily.refunds,
+                amounts: amounts(&daily.amounts),
+            },
             information_expiry_seconds: settings.information_expiry_ms / 1000,
             time_zone: settings.time_zone.clone(),
             notify_only: NotifyOnlyView {
@@ -201,11 +213,19 @@ impl SettingsView {
     }
 }
 
+fn amounts(limits: &BTreeMap<Currency, Minor>) -> BTreeMap<String, Amount> {
+    let shown = |(currency, minor): (&Currency, &Minor)| {
+        (currency.code().to_owned(), Amount::of(*minor, *currency))
+    };
+    limits.iter().map(shown).collect()
+}
+
 /// What of the settings changes; the rest stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SettingsPatch {
     approval: Option<ApprovalAsk>,
+    daily_limit: Option<DailyLimitAsk>,
     /// From a minute to 400 days.
     information_expiry_seconds: Option<i64>,
     /// An IANA name, such as `Europe/Warsaw`.
@@ -235,6 +255,18 @@ struct ApprovalAsk {
     when: When,
     #[serde(default)]
     limits: Limits,
+}
+
+/// Takes the place of the whole limit; `{}` takes it away.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DailyLimitInput)]
+struct DailyLimitAsk {
+    /// How many refunds, whatever their currency.
+    refunds: Option<u32>,
+    /// How much of each currency.
+    #[serde(default)]
+    amounts: Limits,
 }
 
 #[derive(Default, ToSchema)]
@@ -276,6 +308,10 @@ impl SettingsPatch {
         if let Some(approval) = self.approval {
             settings.approval = approval.command()?;
         }
+        if let Some(daily) = self.daily_limit {
+            let amounts = daily.amounts.read("/daily_limit/amounts")?;
+            settings.daily = DailyLimit { refunds: daily.refunds, amounts };
+        }
         Ok(settings)
     }
 }
@@ -303,25 +339,26 @@ impl DebtorView {
 
 impl ApprovalAsk {
     fn command(self) -> Result<Approval, Problem> {
-        let limits = self.limits.0;
-        if self.when != When::Above && !limits.is_empty() {
+        if self.when != When::Above && !self.limits.0.is_empty() {
             let detail = "Limits go with \"above\".";
             return Err(Problem::field(Code::FieldInvalid, "/approval/limits", detail));
         }
         Ok(match self.when {
             When::Never => Approval::Never,
             When::Always => Approval::Always,
-            When::Above => Approval::Above(
-                limits.into_iter().map(limit).collect::<Result<BTreeMap<_, _>, _>>()?,
-            ),
+            When::Above => Approval::Above(self.limits.read("/approval/limits")?),
         })
     }
 }
 
-fn limit(
-    (code, Figure(figure)): (String, Figure),
-) -> Result<(Currency, refundry_domain::money::Minor), Problem> {
-    let at = format!("/approval/limits/{}", crate::dialects::shared::body::escape(&code));
+impl Limits {
+    fn read(self, at: &str) -> Result<BTreeMap<Currency, Minor>, Problem> {
+        self.0.into_iter().map(|one| limit(at, one)).collect()
+    }
+}
+
+fn limit(at: &str, (code, Figure(figure)): (String, Figure)) -> Result<(Currency, Minor), Problem> {
+    let at = format!("{at}/{}", crate::dialects::shared::body::escape(&code));
     let currency = Currency::parse(&code).map_err(|_| {
         let detail = "Expected an ISO 4217 currency code in capitals, such as USD.";
         Problem::field(Code::FieldInvalid, at.clone(), detail)

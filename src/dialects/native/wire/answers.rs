@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::words::{
     Amount, Code, DestinationWord, ExecutionWord, FailureWord, Id, LineWord, Notes, OrderTag,
-    PaymentWord, RefundTag, ReturnTag, StateWord, Time, TransactionStateWord, TransactionTag, Word,
+    PaymentWord, RefundTag, ReturnTag, StateWord, Time, TransactionStateWord, TransactionTag,
+    WaitsForWord, Word,
 };
 use crate::access::bank::BankDetails;
 use crate::store::{Movement, TransactionRow};
@@ -225,6 +226,13 @@ pub struct RefundView<'a> {
     items: Vec<PartView>,
     /// In order of creation; a retry adds new ones.
     transactions: Vec<RefundTransactionView<'a>>,
+    /// While it is `unconfirmed`, why it was not decided at once: `confirmation` when it was asked for
+    /// as a proposal, `approval` when the policy wants refunds like it approved, `daily_limit` when
+    /// it is more than may be given back in a day.
+    waits_for: Option<WaitsForWord>,
+    /// The merchant's day on which it counts towards the daily limit, when it does.
+    #[schema(example = "2026-02-28")]
+    counted_on: Option<&'a str>,
     /// The customer's bank account, when one was given.
     information: Option<InformationView<'a>>,
     /// Until when the customer can give bank details, while they are waited for.
@@ -333,6 +341,8 @@ impl<'a> RefundView<'a> {
             transactions: rows
                 .map(|row| RefundTransactionView::of(row, refund.order, refund.currency))
                 .collect(),
+            waits_for: refund.waiting_for().map(Word),
+            counted_on: refund.counted_on.as_deref(),
             information: refund
                 .information
                 .as_deref()

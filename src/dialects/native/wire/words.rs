@@ -14,7 +14,7 @@ use refundry_domain::merchant::Scope;
 use refundry_domain::money::{Currency, Minor, Money};
 use refundry_domain::order::{LineKind, Metadata, PaymentKind};
 use refundry_domain::outcome::FailureCode;
-use refundry_domain::refund::{Destination, Execution, State, TransactionState};
+use refundry_domain::refund::{Destination, Execution, State, TransactionState, WaitsFor};
 use refundry_domain::returns::{ReturnKind, ReturnState};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -109,7 +109,7 @@ macro_rules! vocabulary {
 
 vocabulary! {
     LineKind, PaymentKind, Destination, Execution, State, TransactionState, ReturnKind,
-    ReturnState, Scope, FailureCode, AccountKind, EntryKind,
+    ReturnState, Scope, FailureCode, AccountKind, EntryKind, WaitsFor,
 }
 
 /// Reads a word, or says which there are.
@@ -154,6 +154,7 @@ pub type PaymentWord = Word<PaymentKind>;
 pub type DestinationWord = Word<Destination>;
 pub type ExecutionWord = Word<Execution>;
 pub type StateWord = Word<State>;
+pub type WaitsForWord = Word<WaitsFor>;
 pub type TransactionStateWord = Word<TransactionState>;
 pub type ReturnKindWord = Word<ReturnKind>;
 pub type ReturnStateWord = Word<ReturnState>;

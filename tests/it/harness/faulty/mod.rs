@@ -1,14 +1,13 @@
 //! A store whose disk can be made to fail.
 
+mod reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use refundry::testing::store::credits::{AccountFilter, CreditIntent, EntriesOf};
-use refundry::testing::store::reports::{
-    CountFilter, CountRow, Counting, Piece, Progress as Counted, Reports,
-};
 use refundry::testing::store::vault::{InformationLink, Sealed, SealedRow, TransferFile, Vault};
 use refundry::testing::store::webhooks::{DeliveryFilter, DeliveryPage, Progress};
 use refundry::testing::store::*;
@@ -24,17 +23,20 @@ use refundry_domain::order::{Chain, Order};
 use refundry_domain::refund::Refund;
 use refundry_domain::returns::Return;
 use refundry_domain::webhook::{Delivery, Endpoint};
-use tokio::sync::{RwLock, RwLockWriteGuard, watch};
+use tokio::sync::RwLockWriteGuard;
 
-const BOUND: std::time::Duration = std::time::Duration::from_secs(30);
+use super::gate::Gate;
+use super::turns::Turns;
 
 /// Passes everything on until its disk is broken; from then on it takes no writes. Commits can be
-/// made to wait.
+/// made to wait, and lists of credit accounts, which every verification reads.
 pub struct Faulty {
     pub inner: Arc<dyn Store>,
     broken: AtomicBool,
-    gate: RwLock<()>,
-    waiting: watch::Sender<usize>,
+    commits: Gate,
+    pub accounts: Gate,
+    /// Of lists of orders.
+    pub pages: Turns,
     loses_answers: AtomicBool,
 }
 
@@ -43,22 +45,21 @@ impl Faulty {
         Arc::new(Faulty {
             inner,
             broken: AtomicBool::new(false),
-            gate: RwLock::new(()),
-            waiting: watch::Sender::new(0),
+            commits: Gate::new(),
+            accounts: Gate::new(),
+            pages: Turns::default(),
             loses_answers: AtomicBool::new(false),
         })
     }
 
     /// Commits wait until this is dropped.
     pub async fn hold_commits(&self) -> RwLockWriteGuard<'_, ()> {
-        self.gate.write().await
+        self.commits.hold().await
     }
 
     /// Looks until so many commits wait, bounded.
     pub async fn until_waiting(&self, count: usize) {
-        let mut waiting = self.waiting.subscribe();
-        let came = tokio::time::timeout(BOUND, waiting.wait_for(|now| *now == count)).await;
-        assert!(came.is_ok(), "{} commits wait, not {count}", *self.waiting.borrow());
+        self.commits.until_waiting(count).await;
     }
 
     pub fn break_disk(&self) {
@@ -110,6 +111,7 @@ impl Credits for Faulty {
         filter: AccountFilter,
         page: Page,
     ) -> Result<Slice<Account>, StoreError> {
+        self.accounts.pass().await;
         self.inner.credit_accounts(merchant, filter, page).await
     }
 
@@ -127,10 +129,7 @@ impl Credits for Faulty {
 impl Store for Faulty {
     async fn commit(&self, intent: Intent) -> Result<Settlement, StoreError> {
         self.fault()?;
-        self.waiting.send_modify(|count| *count += 1);
-        let open = self.gate.read().await;
-        self.waiting.send_modify(|count| *count -= 1);
-        drop(open);
+        self.commits.pass().await;
         self.inner.commit(intent).await
     }
 
@@ -156,6 +155,7 @@ impl Store for Faulty {
         filter: OrderFilter,
         page: Page,
     ) -> Result<Slice<Order>, StoreError> {
+        let _turn = self.pages.take().await;
         self.inner.orders(merchant, filter, page).await
     }
 
@@ -455,46 +455,5 @@ impl Vault for Faulty {
     ) -> Result<bool, StoreError> {
         self.fault()?;
         self.inner.reseal(kind, row, bytes).await
-    }
-}
-
-#[async_trait]
-impl Reports for Faulty {
-    async fn counting(&self, merchant: Option<MerchantId>) -> Result<Vec<Counting>, StoreError> {
-        self.inner.counting(merchant).await
-    }
-
-    async fn to_count(
-        &self,
-        merchant: MerchantId,
-        after: EventId,
-        limit: u32,
-    ) -> Result<Piece, StoreError> {
-        self.inner.to_count(merchant, after, limit).await
-    }
-
-    async fn counted_names(
-        &self,
-        merchant: MerchantId,
-        days: Vec<String>,
-    ) -> Result<Vec<(String, String, String)>, StoreError> {
-        self.inner.counted_names(merchant, days).await
-    }
-
-    async fn add_counts(&self, progress: Arc<Vec<Counted>>) -> Result<usize, StoreError> {
-        self.fault()?;
-        let written = self.inner.add_counts(progress).await;
-        if self.loses_answers.load(Ordering::SeqCst) {
-            return Err(StoreError::Doubtful("the answer was lost".to_owned()));
-        }
-        written
-    }
-
-    async fn counts(
-        &self,
-        merchant: MerchantId,
-        filter: CountFilter,
-    ) -> Result<Vec<CountRow>, StoreError> {
-        self.inner.counts(merchant, filter).await
     }
 }
