@@ -240,7 +240,7 @@ fn rules(payouts: &Payouts) -> Rules {
 /// Which webhooks there may be.
 fn counter(config: &Config, links: &Arc<Links>) -> Counter {
     Counter {
-        formats: dialects::formats(links.clone()),
+        formats: dialects::formats(links),
         addresses: Addresses {
             allow_http: config.webhooks.allow_http,
             allowed: config.webhooks.networks(),

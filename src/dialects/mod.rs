@@ -19,7 +19,7 @@ use axum::routing::{MethodRouter, any};
 use tower::ServiceExt;
 
 use crate::access::links::Links;
-use crate::delivery::Formats;
+use crate::delivery::{Format, Formats};
 use shared::desk::Desk;
 
 /// A public API as it is mounted.
@@ -31,6 +31,8 @@ pub struct Dialect {
     pub router: fn() -> Router<Desk>,
     /// The paths that another dialect has at the root too.
     pub shared: &'static [Shared],
+    /// How webhook endpoints are told in its words, where it has webhooks.
+    pub format: Option<fn(Arc<Links>) -> Arc<dyn Format>>,
 }
 
 /// A path at the root that more than one dialect may have. Where a request carries its key says
@@ -49,28 +51,20 @@ pub enum Place {
     Header(&'static str),
 }
 
-/// All that are spoken. A new one is a folder, and a line here.
+/// All that are spoken. A new one is a folder, its `mod` above, and its name here.
 pub const ALL: [Dialect; 6] = [
-    Dialect { prefix: None, router: native::router, shared: &[] },
-    Dialect { prefix: Some("/begateway"), router: begateway::router, shared: &[] },
-    Dialect { prefix: Some("/fluent"), router: fluent::router, shared: &[] },
-    Dialect { prefix: Some("/idosell"), router: idosell::router, shared: &[] },
-    Dialect { prefix: Some("/returngo"), router: returngo::router, shared: returngo::SHARED },
-    Dialect {
-        prefix: Some("/digitalriver"),
-        router: digitalriver::router,
-        shared: digitalriver::SHARED,
-    },
+    native::DIALECT,
+    begateway::DIALECT,
+    fluent::DIALECT,
+    idosell::DIALECT,
+    returngo::DIALECT,
+    digitalriver::DIALECT,
 ];
 
 /// In whose words webhook endpoints can be told.
-pub fn formats(links: Arc<Links>) -> Formats {
-    Formats::of(vec![
-        Arc::new(native::format::WithLinks::new(links.clone())),
-        Arc::new(begateway::format::Begateway),
-        Arc::new(digitalriver::format::DigitalRiver(Some(links))),
-        Arc::new(returngo::format::ReturnGo),
-    ])
+pub fn formats(links: &Arc<Links>) -> Formats {
+    let all = ALL.iter().filter_map(|dialect| dialect.format);
+    Formats::of(all.map(|format| format(links.clone())).collect())
 }
 
 /// Every dialect at its original paths, and each under its own prefix.

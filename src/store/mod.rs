@@ -44,7 +44,7 @@ pub use self::credits::Credits;
 pub use self::query::{
     Bound, Comparison, EventFilter, Measured, Movement, OrderFilter, Page, RefundFilter,
     RefundSearch, ReturnFilter, Search, Slice, Sorted, TransactionFilter, TransactionKind,
-    TransactionRow,
+    TransactionRow, Within,
 };
 use self::reports::Reports;
 use self::together::Together;

@@ -155,6 +155,16 @@ pub struct ReturnFilter {
     pub states: Vec<ReturnState>,
     pub order: Option<OrderId>,
     pub reference: Option<String>,
+    pub created: Within,
+    pub updated: Within,
+}
+
+/// From a moment on, until another, and not in a span: from its first moment until its second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Within {
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub except: Option<(Timestamp, Timestamp)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

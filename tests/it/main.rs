@@ -11,6 +11,7 @@
 
 mod console;
 mod dialects;
+mod fuzzed;
 mod gateways;
 mod harness;
 mod import;

@@ -33,6 +33,7 @@ async fn part(visit: Visit) -> Result<ListPage, Trouble> {
         states: query.all("state").filter_map(ReturnState::parse).collect(),
         order: query.text("order").and_then(|it| id(it, "ord_")).map(OrderId),
         reference: query.text("reference").map(str::to_owned),
+        ..ReturnFilter::default()
     };
     let slice = right.returns(filter, list::page(query)).await?;
     let shell = visit.shell("Returns")?;

@@ -12,13 +12,22 @@ mod transactions;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter};
 
+use super::Dialect;
 use super::shared::desk::Desk;
 use Api::{Beyag, Card};
 use call::{Api, serve};
+
+pub const DIALECT: Dialect = Dialect {
+    prefix: Some("/begateway"),
+    router,
+    shared: &[],
+    format: Some(|_| Arc::new(format::Begateway)),
+};
 
 /// Where an operation is found. Every path is also there with a slash at its end.
 pub struct Route {

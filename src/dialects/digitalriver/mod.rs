@@ -16,12 +16,21 @@ mod told;
 mod webhooks;
 mod wire;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::MethodRouter;
 
 use super::shared::desk::Desk;
-use super::{Place, Shared};
+use super::{Dialect, Place, Shared};
 use call::{Methods, serve};
+
+pub const DIALECT: Dialect = Dialect {
+    prefix: Some("/digitalriver"),
+    router,
+    shared: SHARED,
+    format: Some(|links| Arc::new(format::DigitalRiver(Some(links)))),
+};
 
 /// The paths that are this API's alone.
 pub fn router() -> Router<Desk> {
@@ -53,7 +62,7 @@ pub fn router() -> Router<Desk> {
 }
 
 /// The paths that another API has too.
-pub static SHARED: &[Shared] =
+static SHARED: &[Shared] =
     &[Shared { path: "/webhooks", key_in: Place::Authorization, methods: all_webhooks }];
 
 fn all_webhooks() -> MethodRouter<Desk> {

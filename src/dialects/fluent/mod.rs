@@ -15,7 +15,10 @@ use axum::Router;
 use axum::routing::MethodFilter;
 
 use self::call::{not_allowed, serve};
+use super::Dialect;
 use super::shared::desk::Desk;
+
+pub const DIALECT: Dialect = Dialect { prefix: Some("/fluent"), router, shared: &[], format: None };
 
 /// One version's paths: its returns, one of them, its transactions, one of those.
 type Paths = [&'static str; 4];

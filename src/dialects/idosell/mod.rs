@@ -27,10 +27,14 @@ use self::answer::Reply;
 use self::method::Method;
 use self::refusals::Trouble;
 use self::wire::Group;
+use super::Dialect;
 use super::shared::desk::Desk;
 use super::shared::replay::Once;
 use super::shared::right::{Confirms, Reads, Right, Writes};
 use crate::access::gate::Admitted;
+
+pub const DIALECT: Dialect =
+    Dialect { prefix: Some("/idosell"), router, shared: &[], format: None };
 
 /// Which method and version is meant is in the path or the query, and so in the handlers.
 pub fn router() -> Router<Desk> {

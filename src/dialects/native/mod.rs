@@ -24,9 +24,19 @@ mod transfers;
 mod webhooks;
 mod wire;
 
+use std::sync::Arc;
+
 use axum::Router;
 
+use super::Dialect;
 use super::shared::desk::Desk;
+
+pub const DIALECT: Dialect = Dialect {
+    prefix: None,
+    router,
+    shared: &[],
+    format: Some(|links| Arc::new(format::WithLinks::new(links))),
+};
 
 /// The router of all routes of the table.
 pub fn router() -> Router<Desk> {

@@ -44,6 +44,7 @@ pub async fn list(right: Right<Reads>, call: Call) -> Result<Response, Problem> 
         states: fields.many("state", word)?,
         order: fields.one("order", expect_id)?,
         reference: fields.take("reference")?,
+        ..ReturnFilter::default()
     };
     fields.finish()?;
     let slice = right.returns(filter, page).await?;

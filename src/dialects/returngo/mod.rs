@@ -8,12 +8,21 @@ mod transactions;
 mod webhooks;
 mod wire;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::{MethodFilter, MethodRouter};
 
 use super::shared::desk::Desk;
-use super::{Place, Shared};
+use super::{Dialect, Place, Shared};
 use call::{one, only, serve};
+
+pub const DIALECT: Dialect = Dialect {
+    prefix: Some("/returngo"),
+    router,
+    shared: SHARED,
+    format: Some(|_| Arc::new(format::ReturnGo)),
+};
 
 pub fn router() -> Router<Desk> {
     let get = MethodFilter::GET;
@@ -35,7 +44,7 @@ fn one_webhook() -> MethodRouter<Desk> {
 }
 
 /// The paths that another API has too.
-pub static SHARED: &[Shared] =
+static SHARED: &[Shared] =
     &[Shared { path: "/webhooks", key_in: Place::Header("x-api-key"), methods: all_webhooks }];
 
 fn all_webhooks() -> MethodRouter<Desk> {

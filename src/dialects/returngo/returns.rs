@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::call::{Answered, Call, json as answer};
 use super::refusals::No;
-use super::transactions::{page, views};
+use super::transactions::{page, span, views};
 use super::wire::{item_id, status_of_return, time};
 use crate::dialects::shared::paging::Fields;
 use crate::dialects::shared::right::{Reads, Right};
@@ -22,18 +22,17 @@ const CURSOR: &str = "returns.id:";
 pub async fn list(right: Right<Reads>, call: Call) -> Answered {
     let mut fields = Fields::of(&call.uri)?;
     let mut page = page(&mut fields, |text| text.strip_prefix(CURSOR)?.parse().ok())?;
-    for name in ["rma_created_at", "rma_updated_at"] {
-        if fields.take(name)?.is_some() {
-            return Err(No::new(400, format!("{name} is not served here.")));
-        }
-    }
     match fields.take("sort_by")?.as_deref() {
         // A plus in a query is a space.
         None | Some("+rma_created_at" | " rma_created_at" | "rma_created_at") => {}
         Some("-rma_created_at") => page.oldest_first = false,
         Some(_) => return Err(No::new(400, "sort_by is +rma_created_at or -rma_created_at.")),
     }
-    let mut filter = ReturnFilter::default();
+    let mut filter = ReturnFilter {
+        created: span(&mut fields, "rma_created_at")?,
+        updated: span(&mut fields, "rma_updated_at")?,
+        ..ReturnFilter::default()
+    };
     for text in fields.take_all("status") {
         let mut states = ReturnState::ALL.into_iter();
         let state = states.find(|state| status_of_return(*state).eq_ignore_ascii_case(&text));

@@ -23,7 +23,9 @@ use crate::dialects::shared::exact::Figure;
 use crate::dialects::shared::paging::Fields;
 use crate::dialects::shared::right::{Reads, Right, Shows, Writes};
 use crate::ledger;
-use crate::store::{Movement, Page, ReturnFilter, StoreError, TransactionFilter, TransactionRow};
+use crate::store::{
+    Movement, Page, ReturnFilter, StoreError, TransactionFilter, TransactionRow, Within,
+};
 
 #[derive(Serialize)]
 struct List {
@@ -123,20 +125,13 @@ async fn rma(right: &Right<Reads>, text: String) -> Result<ReturnId, StoreError>
     Ok(found.first().map_or(number.unwrap_or(ReturnId(-1)), |row| row.id))
 }
 
-#[derive(Default)]
-struct Span {
-    from: Option<Timestamp>,
-    until: Option<Timestamp>,
-    except: Option<(Timestamp, Timestamp)>,
-}
-
 /// `<op>:<time>`: times are whole seconds here, so each stands for the second that it begins.
-fn span(fields: &mut Fields, name: &str) -> Result<Span, No> {
+pub fn span(fields: &mut Fields, name: &str) -> Result<Within, No> {
     let wrong = || {
         let text = "is lt, lte, gt, gte, eq or neq, a colon, and a time as 2026-01-31T12:00:00.";
         No::new(400, format!("{name} {text}"))
     };
-    let mut span = Span::default();
+    let mut span = Within::default();
     for text in fields.take_all(name) {
         let (operator, time) = text.split_once(':').ok_or_else(wrong)?;
         let form = "%Y-%m-%dT%H:%M:%S";

@@ -181,6 +181,8 @@ pub async fn returns(
             .text("reference =", filter.reference.as_deref())
             .when("order_number =", filter.order.map(|order| order.0))
             .text("kind =", filter.kind.map(|kind| kind.name()))
+            .within("created_at", &filter.created)
+            .within("updated_at", &filter.updated)
     };
     let names: Vec<&'static str> = filter.states.iter().map(|state| state.name()).collect();
     let queries: Vec<Query> = if filter.reference.is_some() || filter.order.is_some() {

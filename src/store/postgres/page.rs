@@ -10,7 +10,7 @@ use super::rows::{Cells, storable};
 use crate::store::page::{cut, forward};
 use crate::store::people::{Asked, asked};
 use crate::store::search::{Condition, List};
-use crate::store::{Page, Slice, Sorted};
+use crate::store::{Page, Slice, Sorted, Within};
 
 enum Value {
     Int(i64),
@@ -184,6 +184,12 @@ impl Query {
             self.conditions.push_str(&format!(" AND {column} IN ({})", names.join(", ")));
         }
         self
+    }
+
+    pub fn within(self, column: &str, span: &Within) -> Query {
+        self.when(&format!("{column} >="), span.from.map(|at| at.0))
+            .when(&format!("{column} <"), span.until.map(|at| at.0))
+            .except(column, span.except)
     }
 
     pub fn created(self, from: Option<Timestamp>, until: Option<Timestamp>) -> Query {

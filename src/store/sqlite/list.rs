@@ -145,6 +145,8 @@ pub fn returns(
             .when("reference =", filter.reference.clone())
             .when("order_number =", filter.order.map(|order| order.0))
             .when("kind =", filter.kind.map(|kind| kind.name().to_owned()))
+            .within("created_at", &filter.created)
+            .within("updated_at", &filter.updated)
     };
     let states: Vec<_> = filter.states.iter().map(|state| state.name()).collect();
     let all = |from| query(from).among("state", &states).page(conn, page, rows::return_of);

@@ -8,7 +8,7 @@ use super::Fail;
 use crate::store::page::{cut, forward};
 use crate::store::people::{Asked, asked};
 use crate::store::search::{Condition, List};
-use crate::store::{Page, Slice, Sorted};
+use crate::store::{Page, Slice, Sorted, Within};
 
 /// Rows of one merchant that meet all conditions, in order of number.
 pub struct Query {
@@ -142,6 +142,12 @@ impl Query {
         self.params.push(Value::Integer(until.0));
         let last = self.params.len();
         self.also(&format!("NOT ({column} >= ?{} AND {column} < ?{last})", last - 1))
+    }
+
+    pub fn within(self, column: &str, span: &Within) -> Query {
+        self.when(&format!("{column} >="), span.from.map(|at| at.0))
+            .when(&format!("{column} <"), span.until.map(|at| at.0))
+            .except(column, span.except)
     }
 
     pub fn created(self, from: Option<Timestamp>, until: Option<Timestamp>) -> Query {

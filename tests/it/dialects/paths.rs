@@ -64,7 +64,7 @@ async fn no_api_shares_a_path_twice_or_under_a_name_of_its_own() {
         }
     }
     let site = Site::start().await;
-    let names = dialects::formats(site.links.clone()).names();
+    let names = dialects::formats(&site.links).names();
     let mut once = names.clone();
     once.sort_unstable();
     once.dedup();

@@ -190,7 +190,7 @@ pub const SESSIONS: Rules =
 /// Webhooks to this machine only.
 pub fn counter(links: &Arc<Links>) -> Counter {
     Counter {
-        formats: dialects::formats(links.clone()),
+        formats: dialects::formats(links),
         addresses: Addresses {
             allow_http: true,
             allowed: vec![Network::parse("127.0.0.0/8").unwrap()],

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use refundry::testing::store::{
     Event, EventFilter, Movement, OrderFilter, Page, RefundFilter, ReturnFilter, Search, Slice,
-    StoreError, TransactionFilter, TransactionKind, TransactionRow,
+    StoreError, TransactionFilter, TransactionKind, TransactionRow, Within,
 };
 use refundry_domain::ids::{OrderId, RefundId, Timestamp};
 use refundry_domain::order::{Metadata, Order, PaymentKind};
@@ -363,12 +363,36 @@ fn return_filters(model: &Model) -> Vec<ReturnFilter> {
             for order in orders {
                 for reference in &references {
                     let (states, reference) = (states.clone(), reference.clone());
-                    filters.push(ReturnFilter { kind, states, order, reference });
+                    let rest = ReturnFilter::default();
+                    filters.push(ReturnFilter { kind, states, order, reference, ..rest });
                 }
             }
         }
     }
+    for created in spans(model.returns.values().map(|row| row.created_at)) {
+        for updated in spans(model.returns.values().map(|row| row.updated_at)) {
+            filters.push(ReturnFilter { created, updated, ..ReturnFilter::default() });
+        }
+    }
+    let open = vec![ReturnState::Pending, ReturnState::Approved];
+    let updated = spans(model.returns.values().map(|row| row.updated_at)).remove(1);
+    filters.push(ReturnFilter { states: open, updated, ..ReturnFilter::default() });
     filters
+}
+
+/// Spans that begin, end or are left out around the middle one of the moments.
+fn spans(moments: impl Iterator<Item = Timestamp> + Clone) -> Vec<Within> {
+    let (at, last) = (middle(moments.clone()), moments.max());
+    let from = Within { from: at, ..Within::default() };
+    let until = Within { until: at, ..Within::default() };
+    let except = at.zip(last);
+    vec![Within::default(), from, until, Within { except, ..Within::default() }]
+}
+
+fn lies(at: Timestamp, span: &Within) -> bool {
+    span.from.is_none_or(|from| at >= from)
+        && span.until.is_none_or(|until| at < until)
+        && span.except.is_none_or(|(from, until)| at < from || at >= until)
 }
 
 fn return_fits(row: &Return, filter: &ReturnFilter) -> bool {
@@ -376,6 +400,8 @@ fn return_fits(row: &Return, filter: &ReturnFilter) -> bool {
         && (filter.states.is_empty() || filter.states.contains(&row.state))
         && filter.order.is_none_or(|order| row.order == order)
         && filter.reference.as_ref().is_none_or(|wanted| row.reference == *wanted)
+        && lies(row.created_at, &filter.created)
+        && lies(row.updated_at, &filter.updated)
 }
 
 fn event_filters(model: &Model) -> Vec<EventFilter> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use refundry_domain::order::LineKind;
 use refundry_domain::outcome::FailureCode;
 use refundry_domain::refund::State;
 
@@ -55,7 +56,7 @@ pub fn word(voice: &str, state: State) -> &'static str {
 
 /// A concept of the ledger, and the field that has it in each API's answer about a refund; empty
 /// where it has none there.
-const FIELDS: [(&str, [&str; 6]); 9] = [
+const FIELDS: [(&str, [&str; 6]); 10] = [
     ("the refund", ["id", "uid", "id", "transactionId", "", "id"]),
     ("its order", ["order", "parent_uid", "orderId", "", "", ""]),
     ("its amount", ["amount", "amount", "amount", "amount", "refundValue", "amount"]),
@@ -64,6 +65,7 @@ const FIELDS: [(&str, [&str; 6]); 9] = [
         ["currency", "currency", "currency", "currency", "refundCurrency", "currency"],
     ),
     ("its state", ["state", "status", "state", "status", "refundStatus", "status"]),
+    ("why it is given back", ["reason", "reason", "reason", "", "", ""]),
     ("why it failed", ["failure", "code", "failureReason", "", "", ""]),
     (
         "what the provider calls it",
@@ -84,7 +86,7 @@ const FIELDS: [(&str, [&str; 6]); 9] = [
 ];
 
 /// What has no field in an answer, or another shape in each API.
-const SHAPES: [(&str, [&str; 6]); 5] = [
+const SHAPES: [(&str, [&str; 6]); 4] = [
     (
         "an order is named by",
         [
@@ -119,17 +121,6 @@ const SHAPES: [(&str, [&str; 6]); 5] = [
         ],
     ),
     (
-        "times are",
-        [
-            "RFC 3339, UTC, milliseconds",
-            "RFC 3339, UTC",
-            "RFC 3339, UTC, seconds",
-            "UTC with `+0000`, milliseconds",
-            "`2026-01-31 12:00:00` in the merchant's zone",
-            "UTC with `+00:00`, seconds",
-        ],
-    ),
-    (
         "a refund is asked for with",
         [
             "POST `/v1/refunds`",
@@ -140,6 +131,26 @@ const SHAPES: [(&str, [&str; 6]); 5] = [
             "reported, never asked for",
         ],
     ),
+];
+
+/// The field that says when a refund was made, and how, with zeros for digits; what else there is to say
+/// of it.
+const TIMES: [(&str, &str, &str); 6] = [
+    ("created_at", "0000-00-00T00:00:00.000Z", ""),
+    ("created_at", "0000-00-00T00:00:00.000Z", "; on beyag without milliseconds"),
+    ("createdTime", "0000-00-00T00:00:00Z", ""),
+    ("createdOn", "0000-00-00T00:00:00.000+0000", ""),
+    ("refundDateAdd", "0000-00-00 00:00:00", " in the merchant's zone"),
+    ("createdAt", "0000-00-00T00:00:00+00:00", ""),
+];
+
+/// What part of an order was asked for, where an API has words for that.
+const KINDS: [(LineKind, [&str; 6]); 5] = [
+    (LineKind::Shipping, ["shipping", "", "shipping", "", "", ""]),
+    (LineKind::Tax, ["tax", "", "tax", "", "", ""]),
+    (LineKind::Duty, ["duty", "", "duty", "", "", ""]),
+    (LineKind::ImporterTax, ["importer_tax", "", "importer_tax", "", "", ""]),
+    (LineKind::Fee, ["fee", "", "", "", "", ""]),
 ];
 
 fn row(page: &mut String, head: &str, cells: impl IntoIterator<Item = String>) {
@@ -175,6 +186,13 @@ fn page(failures: &[(FailureCode, Vec<Option<String>>)]) -> String {
     for (concept, texts) in SHAPES {
         row(&mut page, concept, texts.into_iter().map(str::to_owned));
     }
+    let times = TIMES.map(|(_, form, more)| format!("{}{more}", code(form)));
+    row(&mut page, "times are", times);
+    page.push_str("\n## Parts of an order\n\n");
+    table(&mut page, "ledger");
+    for (kind, words) in KINDS {
+        row(&mut page, &code(kind.name()), words.into_iter().map(code));
+    }
     page.push_str("\n## States of a refund\n\n");
     table(&mut page, "ledger");
     for (state, words) in STATES {
@@ -187,6 +205,31 @@ fn page(failures: &[(FailureCode, Vec<Option<String>>)]) -> String {
         row(&mut page, &code(failure.name()), cells);
     }
     page
+}
+
+/// The text of the first field of that name, with zeros for its digits.
+fn digits_blotted(body: &[u8], field: &str) -> String {
+    let body = String::from_utf8_lossy(body);
+    let (_, rest) = body.split_once(&format!("\"{field}\":\"")).unwrap();
+    let (value, _) = rest.split_once('"').unwrap();
+    value.chars().map(|one| if one.is_ascii_digit() { '0' } else { one }).collect()
+}
+
+#[tokio::test]
+async fn parts_of_an_order_have_the_words_of_the_page() {
+    let mut site = Site::start().await;
+    for (kind, words) in KINDS {
+        let (kind, stage) = (kind.name(), Stage::of_kind(site, kind.name()).await);
+        for (voice, word) in VOICES.iter().zip(words) {
+            if voice.shows(&stage).await {
+                let said = voice.kind(&voice.show(&stage).await);
+                assert_eq!(said.unwrap_or_default(), word, "{kind} in {}", voice.name());
+            }
+        }
+        site = stage.site;
+    }
+    let known = LineKind::ALL.into_iter().filter(|kind| *kind != LineKind::Product);
+    assert!(known.eq(KINDS.into_iter().map(|(kind, _)| kind)), "each part has its row");
 }
 
 /// Codes that a provider never gives: they come about in the ledger.
@@ -218,6 +261,8 @@ async fn the_page_of_words_is_what_the_apis_say() {
                     voice.name()
                 );
             }
+            let (field, form, _) = TIMES[column];
+            assert_eq!(digits_blotted(&answer.body, field), form, "{}", voice.name());
             words.push(voice.reason(&answer));
         }
         failures.push((failure, words));

@@ -6,3 +6,4 @@ mod mutated;
 mod races;
 mod seen;
 mod stage;
+mod strangers;

@@ -47,6 +47,11 @@ pub trait Voice: Send + Sync {
     /// What that says.
     fn read(&self, answer: &Answer) -> Seen;
 
+    /// Which part of the order it gives back, of an API that has words for that.
+    fn kind(&self, _answer: &Answer) -> Option<String> {
+        None
+    }
+
     /// Why the refund failed, of an API that has words for that.
     fn reason(&self, _answer: &Answer) -> Option<String> {
         None
@@ -94,7 +99,7 @@ impl Voice for Native {
 
     async fn make(&self, stage: &Stage, proposed: bool) -> bool {
         let mut body = json!({"order": stage.order, "amount": AMOUNT,
-                              "return": stage.return_id().await});
+                              "return": stage.return_id().await, "reason": "damaged"});
         if proposed {
             body["confirm"] = json!(false);
         }
@@ -114,6 +119,10 @@ impl Voice for Native {
             state: text(&refund["state"]),
             reference: some(&refund["transactions"][0]["provider_reference"]),
         }
+    }
+
+    fn kind(&self, answer: &Answer) -> Option<String> {
+        some(&answer.json()["kind"])
     }
 
     fn reason(&self, answer: &Answer) -> Option<String> {
@@ -195,6 +204,10 @@ impl Voice for DigitalRiver {
             state: text(&shown["state"]),
             reference: None,
         }
+    }
+
+    fn kind(&self, answer: &Answer) -> Option<String> {
+        some(&answer.json()["type"])
     }
 
     fn reason(&self, answer: &Answer) -> Option<String> {

@@ -53,6 +53,25 @@ impl Stage {
         }
     }
 
+    /// An order half of which is of this kind, and a refund of that half.
+    pub async fn of_kind(site: Site, kind: &str) -> Stage {
+        let body = json!({
+            "reference": kind, "currency": CURRENCY,
+            "lines": [{"sku": "hat", "amount": "50.00"}, {"kind": kind, "amount": "50.00"}],
+            "payments": [{"provider": "sandbox", "method": "card", "amount": "100.00"}],
+        });
+        let order = site.post("/v1/orders", body).send().await.expect(201).json();
+        let body = json!({"order": order["id"], "kind": kind, "amount": "50.00"});
+        let refund = site.post("/v1/refunds", body).once().send().await.expect(201).id();
+        Stage {
+            site,
+            reference: kind.to_owned(),
+            payment: number(&order["payments"][0]["id"]),
+            order: order["id"].as_str().unwrap().to_owned(),
+            refund: Some(refund),
+        }
+    }
+
     pub async fn return_id(&self) -> String {
         let path = format!("/v1/returns?reference=R{}", self.reference);
         let found = self.site.get(&path).send().await.expect(200).json();

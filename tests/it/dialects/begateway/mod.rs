@@ -1,23 +1,6 @@
-//! beGateway, row by row of its contract.
-//!
-//! | rows | covered in |
-//! | --- | --- |
-//! | authentication, headers in any case, version header, `RequestID` | `refunds`, `requests` |
-//! | every path of a refund, query and list, singular and plural, with a slash | `refunds` |
-//! | fields of a refund and of its answer, the published example | `refunds` |
-//! | `amount` left out, several partial refunds, more than is left | `refunds` |
-//! | statuses, declined and pending refunds, the asynchronous variant | `outcomes` |
-//! | card: duplicate check, required amount, version 3 | `refunds`, `outcomes` |
-//! | sandbox payments, test cards, `bogus`, ERIP, `order_id` | `payments` |
-//! | error bodies, each status | `requests` |
-//! | hosts, hosted checkout, client time-outs, mTLS | not ours: an operator's names and proxy |
-//! | precheck, recover, confirm, proof, balance, currencies, DELETE | `requests`: refused as not supported |
-//! | `expired`, `error`, `deleted`, `permanent`, `start`, `initial` | no refund is ever in them |
-//! | notifications: address, body, statuses, signature, credentials, refusals | `notices` |
-//! | renotify | `notices` |
-//! | ERIP's 24 hours and 11 days | a rule of that provider, not of the books |
-//! | how a key is kept after 24 hours | kept longer: tests of the store |
+//! beGateway, row by row of its contract: `coverage`.
 
+mod coverage;
 mod notices;
 mod outcomes;
 mod payments;

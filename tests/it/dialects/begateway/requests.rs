@@ -304,3 +304,26 @@ async fn hostile_input_is_answered_and_writes_nothing() {
     }
     assert_eq!(site.events().await, events);
 }
+
+/// A client asks on at the addresses that it is told, so they are the ones it can reach.
+#[tokio::test]
+async fn addresses_are_those_that_the_client_called() {
+    let site = Site::start().await;
+    let uid = parent(&site, "10.00").await;
+    for (prefix, told, scheme) in [
+        ("", None, "http"),
+        ("", Some("https"), "https"),
+        ("/begateway", Some("http"), "http"),
+        ("/begateway", Some("https"), "https"),
+    ] {
+        let request = json!({"parent_uid": uid, "reason": "r", "amount": 1});
+        let ask = post(&site, &format!("{prefix}/beyag/async/refunds"), request);
+        let ask = ask.header("host", "pay.example:8443");
+        let ask = told.iter().fold(ask, |ask, told| ask.header("x-forwarded-proto", told));
+        let task = ask.send().await.expect(200).json();
+        let (id, base) = (&task["request_id"], format!("{scheme}://pay.example:8443{prefix}"));
+        let id = id.as_str().unwrap();
+        assert_eq!(task["status_url"], format!("{base}/beyag/async/status/{id}"));
+        assert_eq!(task["response_url"], format!("{base}/beyag/async/result/{id}"));
+    }
+}

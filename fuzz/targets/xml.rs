@@ -1,0 +1,5 @@
+#![no_main]
+
+mod alone;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| refundry_fuzz::xml::check(alone::server(), input));
