@@ -324,3 +324,27 @@ fn what_is_taken_back_no_longer_counts() {
     of_return(&mut desk, "0.01", None);
     assert_eq!(state(&desk), ReturnState::Done);
 }
+
+/// Its amount would be held for ever once its provider is gone.
+#[test]
+fn what_certainly_never_left_can_be_canceled() {
+    let mut desk = Desk::paid(&[("sandbox", "10.00")]);
+    desk.request(amount("10.00")).unwrap();
+    let cancel = Command::Cancel { reason: None };
+    desk.start(0).unwrap();
+    assert_eq!(desk.run(&cancel).unwrap_err().code(), "wrong_state", "it may be on its way");
+    desk.hear(0, Outcome::NotTaken { message: "no such gateway".to_owned() }).unwrap();
+    desk.run(&cancel).unwrap();
+    assert_eq!((desk.state(), desk.book.order.held), (State::Canceled, minor(0)));
+    assert!(desk.work.is_empty() && desk.start(0).is_err());
+}
+
+/// Books that were restored count it as sent: it may have been paid after they were copied.
+#[test]
+fn what_may_have_been_sent_is_not_canceled_even_while_it_looks_new() {
+    let mut desk = Desk::paid(&[("sandbox", "10.00")]);
+    desk.request(amount("10.00")).unwrap();
+    desk.book.refund.as_mut().unwrap().transactions[0].sends = 1;
+    let refused = desk.run(&Command::Cancel { reason: None }).unwrap_err();
+    assert_eq!((refused.code(), desk.state()), ("wrong_state", State::Pending));
+}

@@ -22,6 +22,9 @@ use crate::access::links::Links;
 use crate::delivery::{Format, Formats};
 use shared::desk::Desk;
 
+/// Makes a dialect's format of webhooks; the links are for what it says of customers' bank details.
+pub type MakeFormat = fn(Arc<Links>) -> Arc<dyn Format>;
+
 /// A public API as it is mounted.
 pub struct Dialect {
     /// Where its paths are found besides the root, such as `/returngo`; Refundry's own API has its
@@ -32,7 +35,7 @@ pub struct Dialect {
     /// The paths that another dialect has at the root too.
     pub shared: &'static [Shared],
     /// How webhook endpoints are told in its words, where it has webhooks.
-    pub format: Option<fn(Arc<Links>) -> Arc<dyn Format>>,
+    pub format: Option<MakeFormat>,
 }
 
 /// A path at the root that more than one dialect may have. Where a request carries its key says
