@@ -383,7 +383,10 @@ impl Lane {
 
     /// Takes up that the endpoint, its secrets or its pending rows were changed by somebody.
     async fn renew(&mut self) {
-        let endpoint = self.lines.endpoint.borrow_and_update().clone();
+        let told = self.lines.endpoint.borrow_and_update().clone();
+        // What the lane has looked up since by itself may be newer than what it is told late.
+        let known = &self.target.endpoint;
+        let endpoint = if told.revision < known.revision { known.clone() } else { told };
         self.tell().await;
         self.until_written().await;
         let pending = rows(&self.parts, &endpoint, EventId(0), &[DeliveryState::Pending]).await;

@@ -30,6 +30,8 @@ use crate::harness::cluster::{self, Database};
 /// Where a store keeps its books; they are gone when this is.
 #[async_trait]
 pub trait Place: Send + Sync {
+    /// Whether several processes may have the books open.
+    fn is_shared(&self) -> bool;
     /// Opens the books that are there, or begins new ones.
     async fn open(&self) -> Arc<dyn Store>;
     /// The same books in another place; they must be closed.
@@ -55,6 +57,10 @@ impl Sqlite {
 
 #[async_trait]
 impl Place for Sqlite {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn open(&self) -> Arc<dyn Store> {
         SqliteStore::open(self.0.path()).unwrap()
     }
@@ -99,6 +105,10 @@ impl Postgres {
 
 #[async_trait]
 impl Place for Postgres {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn open(&self) -> Arc<dyn Store> {
         PostgresStore::open(&self.database.options(), Some(self.dir.path())).await.unwrap()
     }

