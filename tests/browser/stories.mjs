@@ -241,7 +241,7 @@ for (const script of [true, false]) {
       const refund = await server.refund(order, { amount: "12.00", to: "bank_transfer" });
       await clerk.open(`/console/refunds/${refund.id}`);
       await clerk.press("Show the customer's link");
-      const link = await clerk.text(".notice code");
+      const link = await clerk.text(".notice code.id");
       assert.match(link, /^\/bank-details\//);
 
       const customer = await browser.person(server, { script });
