@@ -100,14 +100,18 @@ async fn assert_true(store: &dyn Store, merchant: MerchantId) {
         *by_reason.entry((reason, refund.currency)).or_insert(0) += refund.refunded.get();
         for row in &refund.transactions {
             let paid = row.state == TransactionState::Succeeded;
-            let place = by_provider.entry((row.provider.clone(), refund.currency)).or_insert(0);
-            *place += if paid { row.amount.get() } else { 0 };
+            if paid {
+                let place = by_provider.entry((row.provider.clone(), refund.currency));
+                *place.or_insert(0) += row.amount.get();
+            }
         }
     }
     for (how, said) in [(By::Reason, by_reason), (By::Provider, by_provider)] {
         let counted = by(store, merchant, how).await;
-        let net: BTreeMap<_, _> =
+        let mut net: BTreeMap<_, _> =
             counted.into_iter().map(|(key, figures)| (key, figures.refunded())).collect();
+        // A provider may have a line for what it declined or took back alone, or none yet.
+        net.retain(|_, refunded| how != By::Provider || *refunded != 0);
         assert_eq!(net, said, "{how:?} of merchant {merchant}");
     }
 
@@ -146,10 +150,13 @@ async fn counts_are_what_the_refunds_say(place: &impl Place) {
             assert_true(&*store, merchant).await;
         }
     }
-    let all = by(&*store, MERCHANT, By::Day).await;
-    assert!(all.len() > 20, "many days have something to say");
-    let mut sum = Figures::default();
-    all.values().for_each(|figures| sum.join(figures));
+    let (mut days, mut sum) = (0, Figures::default());
+    for merchant in population.merchants {
+        let all = by(&*store, merchant, By::Day).await;
+        days += all.len();
+        all.values().for_each(|figures| sum.join(figures));
+    }
+    assert!(days > 20, "many days have something to say");
     for seen in [sum.requested, sum.paid, sum.succeeded, sum.canceled] {
         assert!(seen.times > 0 && seen.amount > 0, "{sum:?}");
     }
@@ -321,9 +328,10 @@ async fn assert_months(store: &dyn Store, merchant: MerchantId, days: &[String])
         for day in days {
             daily.push(table(store.counts(merchant, filter(day, day)).await.unwrap()));
         }
-        // How long it took is said of what the sandbox has settled, which in a short history is little.
+        // Of one provider or one reason alone, a short history may have nothing.
         let says = daily.iter().any(|table| !table.is_empty());
-        assert!(says || how == By::Time, "{how:?} has something to say");
+        let whole = how == By::Reason && provider.is_none();
+        assert!(says || !whole, "{how:?} has something to say");
         for first in (0..days.len()).step_by(7).chain([1, days.len() - 1]) {
             for last in (first..days.len()).step_by(9).chain([days.len() - 1]) {
                 let mut said = Table::new();
